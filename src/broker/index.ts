@@ -1,0 +1,11 @@
+export { Broker } from './broker.js';
+export type { Consumer, Subscription } from './consumer.js';
+export { BrokerError } from './errors.js';
+export type { Exchange, ExchangeHooks } from './exchange.js';
+export type { ExchangeType, Pattern, PatternTable } from './exchange-type.js';
+export { MemoryAccount } from './memory-account.js';
+export type { FieldTable, Message } from './message.js';
+export type { Queue, QueueSpec } from './queue.js';
+export type { QueueEntry } from './queue-entry.js';
+export type { User } from './users.js';
+export type { Publisher, VirtualHost } from './virtual-host.js';

@@ -1,0 +1,231 @@
+import type { Binding, Destination } from './bindings.js';
+import { Bindings } from './bindings.js';
+import { Deletion } from './deletion.js';
+import { BrokerError, describe } from './errors.js';
+import type { Exchange, ExchangeDecoration, ExchangeSpec } from './exchange.js';
+import type { ExchangeType, Pattern } from './exchange-type.js';
+import { assertNotDefault, Exchanges } from './exchanges.js';
+import type { MemoryAccount } from './memory-account.js';
+import type { Message } from './message.js';
+import { cleanName } from './names.js';
+import type { Owner, Queue, QueueSpec } from './queue.js';
+import { Queues } from './queues.js';
+import { Router } from './router.js';
+
+/** Whoever publishes. */
+export interface Publisher {
+  /** A hook asked this publisher to pause until the promise settles. */
+  slowDown(until: Promise<void>): void;
+}
+
+export interface QueueBinding {
+  readonly queue: string;
+  readonly exchange: string;
+  readonly pattern: Pattern;
+}
+
+export interface ExchangeBinding {
+  readonly destination: string;
+  readonly source: string;
+  readonly pattern: Pattern;
+}
+
+/**
+ * Exchanges, queues and bindings under one roof. Methods throw a {@link BrokerError} for what they refuse, and
+ * have then changed nothing.
+ */
+export class VirtualHost {
+  readonly name: string;
+  readonly #exchanges: Exchanges;
+  readonly #queues: Queues;
+  readonly #bindings = new Bindings();
+  readonly #router = new Router(this.#bindings);
+  readonly #default: Exchange;
+
+  constructor(name: string, exchangeTypes: readonly ExchangeType[], memory: MemoryAccount) {
+    this.name = name;
+    this.#exchanges = new Exchanges(name, exchangeTypes);
+    this.#default = this.#exchanges.get('');
+    this.#queues = new Queues({
+      virtualHost: name,
+      memory,
+      unused: (queue) => {
+        if (queue.autoDelete) this.#deletion().queue(queue).finish();
+      },
+    });
+  }
+
+  /**
+   * Declares an exchange, or asserts that it exists with these properties. A decoration counts only where it is
+   * new.
+   */
+  declareExchange(name: string, spec: ExchangeSpec, decoration?: ExchangeDecoration): Exchange {
+    return this.#exchanges.declare(cleanName(name), spec, decoration);
+  }
+
+  /** What `declareExchange` would refuse, for whoever has to prepare a decoration before it can be declared. */
+  assertDeclarable(name: string, spec: ExchangeSpec): void {
+    this.#exchanges.assertDeclarable(cleanName(name), spec);
+  }
+
+  /** A passive declare: the exchange must exist, and must not be the default one. */
+  assertExchange(name: string): Exchange {
+    return this.#exchanges.get(explicitName(name));
+  }
+
+  /** For publishing. The name is taken as it is. */
+  exchange(name: string): Exchange {
+    return this.#exchanges.get(name);
+  }
+
+  findExchange(name: string): Exchange | undefined {
+    return this.#exchanges.find(cleanName(name));
+  }
+
+  /** No such exchange: nothing to do. */
+  deleteExchange(name: string, options: { readonly ifUnused: boolean }): void {
+    const exchange = this.#exchanges.findDeletable(cleanName(name));
+    if (exchange === undefined) return;
+    if (options.ifUnused && this.#bindings.isSource(exchange)) {
+      const label = describe('exchange', exchange.name, this.name);
+      throw new BrokerError('precondition-failed', `${label} in use`);
+    }
+    this.#deletion().exchange(exchange).finish();
+  }
+
+  /**
+   * Settles when the source's hook is content with the binding; undefined when there is nothing to wait for.
+   */
+  bindExchange(binding: ExchangeBinding): Promise<void> | undefined {
+    const [from, to] = [explicitName(binding.source), explicitName(binding.destination)];
+    return this.#bind(this.#exchanges.get(from), this.#exchanges.get(to), binding.pattern);
+  }
+
+  /** No such exchange or binding: nothing to do, as in RabbitMQ. */
+  unbindExchange(binding: ExchangeBinding): void {
+    const source = this.#exchanges.find(explicitName(binding.source));
+    const destination = this.#exchanges.find(explicitName(binding.destination));
+    const existing = this.#findBinding(source, destination, binding.pattern);
+    if (existing !== undefined) this.#deletion().binding(existing).finish();
+  }
+
+  /** Declares a queue, or asserts that it exists with these properties; an empty name asks for a new one. */
+  declareQueue(name: string, spec: QueueSpec, owner: Owner): Queue {
+    return this.#queues.declare(cleanName(name), spec, owner);
+  }
+
+  /** Also for a passive declare. Not found, or locked to another owner: refused. */
+  queue(name: string, owner: Owner): Queue {
+    return this.#queues.get(cleanName(name), owner);
+  }
+
+  /** The number of messages deleted with it: 0 when there is no such queue. */
+  deleteQueue(
+    name: string,
+    options: { readonly ifUnused: boolean; readonly ifEmpty: boolean },
+    owner: Owner,
+  ): number {
+    const queue = this.#queues.find(cleanName(name));
+    if (queue === undefined) return 0;
+    this.#queues.assertAccess(queue, owner);
+    const label = describe('queue', queue.name, this.name);
+    if (options.ifEmpty && queue.messageCount > 0) {
+      throw new BrokerError('precondition-failed', `${label} not empty`);
+    }
+    if (options.ifUnused && queue.consumerCount > 0) {
+      throw new BrokerError('precondition-failed', `${label} in use`);
+    }
+    return this.#deletion().queue(queue).finish();
+  }
+
+  /** The number of messages dropped; those out for acknowledgement stay. */
+  purgeQueue(name: string, owner: Owner): number {
+    return this.#queues.get(cleanName(name), owner).purge();
+  }
+
+  /** As {@link bindExchange}. */
+  bindQueue(binding: QueueBinding, owner: Owner): Promise<void> | undefined {
+    const source = this.#exchanges.get(explicitName(binding.exchange));
+    return this.#bind(source, this.#queues.get(cleanName(binding.queue), owner), binding.pattern);
+  }
+
+  /** As {@link unbindExchange}. */
+  unbindQueue(binding: QueueBinding, owner: Owner): void {
+    const source = this.#exchanges.find(explicitName(binding.exchange));
+    const queue = this.#queues.find(cleanName(binding.queue));
+    const existing = this.#findBinding(source, queue, binding.pattern);
+    if (queue === undefined || existing === undefined) return;
+    this.#queues.assertAccess(queue, owner);
+    this.#deletion().binding(existing).finish();
+  }
+
+  /** A connection has ended: its exclusive queues go. */
+  releaseOwner(owner: Owner): void {
+    const deletion = this.#deletion();
+    for (const queue of this.#queues.of(owner)) deletion.queue(queue);
+    deletion.finish();
+  }
+
+  /** Routes a local publication. The number of queues that took it; hooks that heard of it don't count. */
+  publish(exchange: Exchange, message: Message, publisher: Publisher): number {
+    if (exchange.internal) {
+      const label = describe('exchange', exchange.name, this.name);
+      throw new BrokerError('access-refused', `cannot publish to internal ${label}`);
+    }
+    if (exchange === this.#default) return this.#enqueueByName(message);
+    const route = this.#router.route(exchange, message);
+    for (const hooks of route.hooks) {
+      const pause = hooks.published(message);
+      if (pause !== undefined) publisher.slowDown(pause);
+    }
+    return enqueue(message, route.queues);
+  }
+
+  /**
+   * Routes a message of another node: to queues as `publish`, and no hook hears of it, so it is not sent on.
+   */
+  routeRemote(exchange: Exchange, message: Message): number {
+    return enqueue(message, this.#router.route(exchange, message).queues);
+  }
+
+  #enqueueByName(message: Message): number {
+    return this.#queues.find(message.routingKey)?.enqueue(message) ? 1 : 0;
+  }
+
+  #findBinding(
+    source: Exchange | undefined,
+    destination: Destination | undefined,
+    pattern: Pattern,
+  ): Binding | undefined {
+    return source && destination && this.#bindings.find(source, destination, pattern);
+  }
+
+  #bind(source: Exchange, destination: Destination, pattern: Pattern): Promise<void> | undefined {
+    const existing = this.#bindings.find(source, destination, pattern);
+    if (existing !== undefined) return existing.settled;
+    const problem = source.matching.problemWith(pattern);
+    if (problem !== undefined) throw new BrokerError('precondition-failed', problem);
+    const binding = this.#bindings.add(source, destination, pattern);
+    binding.settled = source.hooks?.bound(pattern);
+    return binding.settled;
+  }
+
+  #deletion(): Deletion {
+    return new Deletion(this.#queues, this.#exchanges, this.#bindings);
+  }
+}
+
+/** The name of an exchange, which may not be the default one. */
+function explicitName(name: string): string {
+  const clean = cleanName(name);
+  assertNotDefault(clean);
+  return clean;
+}
+
+function enqueue(message: Message, queues: readonly Queue[]): number {
+  let count = 0;
+  for (const queue of queues) {
+    if (queue.enqueue(message)) count++;
+  }
+  return count;
+}
