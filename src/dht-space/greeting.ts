@@ -1,0 +1,46 @@
+import type { Connection, Stream } from '@libp2p/interface';
+import { ControlStream } from './control-stream.js';
+import { HELLO_TIMEOUT_MS } from './limits.js';
+import { LinkSession } from './link-session.js';
+import { PROTOCOL_VERSION } from './protocol.js';
+import type { Hello } from './wire/control.js';
+
+/**
+ * Exchanges greetings over a new control stream. `adopt` gets the session in the very event that brings the other
+ * side's greeting, so that nothing which follows it is missed.
+ *
+ * @throws Error when the stream ends, or no acceptable greeting comes in time
+ */
+export function greet(options: {
+  readonly connection: Connection;
+  readonly stream: Stream;
+  readonly dialled: boolean;
+  readonly greeting: Hello;
+  readonly now: () => number;
+  readonly adopt: (session: LinkSession) => void;
+}): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const control = new ControlStream(options.stream);
+  const timer = setTimeout(
+    () => control.abort(new Error(`no greeting within ${HELLO_TIMEOUT_MS} ms`)),
+    HELLO_TIMEOUT_MS,
+  );
+  control.onEnd = (cause) => {
+    clearTimeout(timer);
+    reject(cause);
+  };
+  control.onMessage = ({ hello }) => {
+    if (hello === undefined) throw new Error('the first control message is no greeting');
+    if (!hello.versions.includes(PROTOCOL_VERSION)) {
+      control.send({ goodbye: { reason: `no common version: ${PROTOCOL_VERSION} is spoken here` } });
+      throw new Error(`no common version: the other side speaks ${hello.versions.join(', ') || 'none'}`);
+    }
+    clearTimeout(timer);
+    const { connection, dialled, greeting, now } = options;
+    options.adopt(new LinkSession({ connection, control, hello, greeting, dialled, nowMs: now() }));
+    resolve();
+  };
+  control.start();
+  control.send({ hello: options.greeting });
+  return promise;
+}

@@ -1,0 +1,107 @@
+import type { Stream } from '@libp2p/interface';
+import type { InboxSink } from './inbox.js';
+import { Inbox } from './inbox.js';
+import { CREDIT_WINDOW_BYTES, MAX_RECORD_BYTES, PROGRESS_DELAY_MS, PROGRESS_STEP_BYTES } from './limits.js';
+import { PREAMBLE_BYTES } from './record-format.js';
+import type { Progress } from './wire/control.js';
+
+/** The session that a message stream belongs to, as far as the stream needs it. */
+export interface MessageStreamOwner {
+  readonly sink: InboxSink;
+  /** The credit that the greeting gave, from where the stream begins. */
+  readonly creditBytes: number;
+  /** Something was heard. */
+  heard(): void;
+  /** Whether the node has memory for more. */
+  mayGrant(): boolean;
+  report(progress: Progress): void;
+  end(cause: Error): void;
+}
+
+/** The other side's message stream: finds its session by the preamble, then takes in records and gives credit. */
+export class IncomingMessages {
+  readonly #stream: Stream;
+  #state: { readonly kind: 'preamble'; bytes: Buffer } | { readonly kind: 'records'; readonly inbox: Inbox };
+  readonly #claim: (session: number, messages: IncomingMessages) => MessageStreamOwner | undefined;
+  #owner: MessageStreamOwner | undefined;
+  #reported = 0;
+  #granted = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param claim finds whose stream it is; undefined refuses it */
+  constructor(
+    stream: Stream,
+    claim: (session: number, messages: IncomingMessages) => MessageStreamOwner | undefined,
+  ) {
+    this.#stream = stream;
+    this.#claim = claim;
+    this.#state = { kind: 'preamble', bytes: Buffer.alloc(0) };
+    stream.addEventListener('close', (event) =>
+      this.abort(event.error ?? new Error('message stream closed')),
+    );
+    stream.addEventListener('message', ({ data }) => {
+      try {
+        if (data instanceof Uint8Array) this.#take(data);
+        else for (const piece of data) this.#take(piece);
+        this.#owner?.heard();
+        this.#account();
+      } catch (error) {
+        this.abort(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+  }
+
+  /** Everything before this offset was taken in. */
+  get consumed(): number {
+    return this.#state.kind === 'records' ? this.#state.inbox.offset : 0;
+  }
+
+  abort(cause: Error): void {
+    clearTimeout(this.#timer);
+    this.#stream.abort(cause);
+    const owner = this.#owner;
+    this.#owner = undefined;
+    owner?.end(cause);
+  }
+
+  /** Tells how far records were taken in and raises the credit, if there is memory. */
+  report(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const owner = this.#owner;
+    if (owner === undefined) return;
+    this.#reported = this.consumed;
+    if (owner.mayGrant()) this.#granted = Math.max(this.#granted, this.#reported + CREDIT_WINDOW_BYTES);
+    owner.report({ consumed: this.#reported, limit: this.#granted });
+  }
+
+  #take(piece: Uint8Array): void {
+    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    const state = this.#state;
+    if (state.kind === 'records') {
+      // After an abort in the middle of an event, the rest of its pieces is nobody's.
+      if (this.#owner !== undefined) state.inbox.parse(bytes);
+      return;
+    }
+    state.bytes = Buffer.concat([state.bytes, bytes]);
+    if (state.bytes.length < PREAMBLE_BYTES) return;
+    const owner = this.#claim(state.bytes.readUInt32BE(0), this);
+    if (owner === undefined) throw new Error('a message stream of an unknown session');
+    this.#owner = owner;
+    this.#reported = Number(state.bytes.readBigUInt64BE(4));
+    this.#granted = this.#reported + owner.creditBytes;
+    const inbox = new Inbox(owner.sink, this.#reported);
+    this.#state = { kind: 'records', inbox };
+    inbox.parse(state.bytes.subarray(PREAMBLE_BYTES));
+  }
+
+  #account(): void {
+    if (this.#state.kind !== 'records') return;
+    const { offset, partialBytes } = this.#state.inbox;
+    if (offset + partialBytes > this.#granted + MAX_RECORD_BYTES) {
+      throw new Error('more was sent than there was credit for');
+    }
+    if (offset - this.#reported >= PROGRESS_STEP_BYTES) this.report();
+    else if (offset > this.#reported) this.#timer ??= setTimeout(() => this.report(), PROGRESS_DELAY_MS);
+  }
+}

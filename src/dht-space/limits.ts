@@ -1,0 +1,175 @@
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND = 1000;
+
+// --- links: streams, credit, outbox ---
+
+/** Octets of messages that may be under way to a participant: its credit. A record may go past it. */
+export const CREDIT_WINDOW_BYTES = MIB;
+/** Progress is reported after this many octets, or after `PROGRESS_DELAY_MS` where there are fewer. */
+export const PROGRESS_STEP_BYTES = CREDIT_WINDOW_BYTES / 4;
+export const PROGRESS_DELAY_MS = 20;
+/** Accepted for one participant and not acknowledged: above it, publishers are slowed down. */
+export const OUTBOX_LIMIT_BYTES = 64 * MIB;
+/** Publishers go on when the outbox is down to this. */
+export const OUTBOX_RELIEF_BYTES = 48 * MIB;
+/** A full outbox that nothing leaves for this long loses what was not sent yet. */
+export const STALL_LIMIT_MS = 5 * SECOND;
+/** One record of the message stream: the gateway's largest message and its header. A larger one ends the link. */
+export const MAX_RECORD_BYTES = 16 * MIB + 256 * KIB;
+/** One message of the control stream; a larger one ends the link. */
+export const MAX_CONTROL_BYTES = MIB;
+/** Control messages that wait for a participant that does not read; more than this ends the link. */
+export const CONTROL_BACKLOG_BYTES = 4 * MIB;
+
+/** Time limits of a link. */
+export const DIAL_TIMEOUT_MS = 5 * SECOND;
+export const HELLO_TIMEOUT_MS = 5 * SECOND;
+export const PING_INTERVAL_MS = 5 * SECOND;
+/** A link on which nothing was heard for this long is dead; so is a member that cannot be linked for this long. */
+export const DEAD_AFTER_MS = 15 * SECOND;
+/** Reconnection waits a random time below a bound that doubles from the first to the last of these. */
+export const RETRY_FIRST_MS = 250;
+export const RETRY_CAP_MS = 30 * SECOND;
+/** Two dials that cross within this time are one double dial; a later one replaces a link that has gone stale. */
+export const DOUBLE_DIAL_WINDOW_MS = 10 * SECOND;
+/** A member that died is redialled this long, in case it was the network that died. */
+export const LOST_PEER_RETENTION_MS = 3600 * SECOND;
+
+/** A peer that links and then shares no space for this long is sent away. */
+export const UNSHARED_LIMIT_MS = 10 * SECOND;
+
+/** Links of one node, lost ones included; further peers are refused, and lost ones make room first. */
+export const MAX_LINKS = 1024;
+/** Points that one peer may attach; more ends the link. */
+export const MAX_POINTS_PER_LINK = 4096;
+
+/** Patterns that a peer may tell of for one point. Honest ones summarise at half of it; more ends the link. */
+export const MAX_TOLD_PATTERNS = 2_000;
+/** Points known of one space; a definition above it is not remembered. */
+export const MAX_POINTS_PER_SPACE = 4096;
+
+// --- joining ---
+
+/** One lookup at one peer. */
+export const LOOKUP_TIMEOUT_MS = 3 * SECOND;
+/** Nodes asked in one lookup of a space. */
+export const MAX_PEERS_ASKED = 32;
+/** Reply of a lookup; larger ones are refused, and the answering side leaves members out to stay below. */
+export const MAX_LOOKUP_BYTES = MIB;
+/** After the first answer to a lookup, others may still come in for this long: two owners may claim the name. */
+export const LOOKUP_GRACE_MS = 300;
+/** A space that nobody knows is looked for again after these times, as the overlay may still be forming. */
+export const LOOKUP_RETRY_MS: readonly number[] = [300, 1000];
+/** A new member announces itself in the DHT, and looks there for others, within this time. */
+export const FIRST_DISCOVERY_MS = 2 * SECOND;
+/** One such round takes this long at most. */
+export const DISCOVERY_LIMIT_MS = 15 * SECOND;
+/** The DHT is asked for unknown members of a space this often. */
+export const DISCOVERY_INTERVAL_MS = 60 * SECOND;
+/** To how many others a member hands on what is news to it. */
+export const RUMOUR_FANOUT = 3;
+/** Members compare what they know with one random other this often. */
+export const ANTI_ENTROPY_INTERVAL_MS = 10 * SECOND;
+
+/** How long the declare of an alias may take, as the app sees it. */
+export const JOIN_TIMEOUT_MS = 10 * SECOND;
+/** How long a new binding waits for the participants' acknowledgement before it is answered anyway. */
+export const SETTLE_TIMEOUT_MS = 2 * SECOND;
+
+// --- identity and signed records ---
+
+/** One signed record in its envelope; a larger one is neither made nor taken. */
+export const MAX_SIGNED_RECORD_BYTES = 64 * KIB;
+/** Names of spaces and points: an AMQP short string (AMQP 0-9-1 §4.2.5.3). */
+export const MAX_NAME_BYTES = 255;
+/** Addresses in a member record; what is over is not told. */
+export const MAX_ADDRESSES_PER_MEMBER = 16;
+/** Points in a member record; a member of more cannot be described and is refused. */
+export const MAX_POINTS_PER_MEMBER = 4096;
+/** How far the clocks of two nodes may be apart: records live this much longer, and may be this much in the future. */
+export const MAX_CLOCK_SKEW_MS = 60 * SECOND;
+/** How long a record is good for after it was signed, at most. */
+export const MANIFEST_VALIDITY_MS = 30 * 24 * 3600 * SECOND;
+export const POINT_VALIDITY_MS = 15 * 60 * SECOND;
+export const MEMBER_VALIDITY_MS = 5 * 60 * SECOND;
+
+// --- the overlay node: connections, routing table, what strangers may store ---
+
+/** Connections of one node; above it libp2p closes the least useful ones. Room for all links and for DHT queries. */
+export const MAX_CONNECTIONS = 2 * MAX_LINKS;
+/** Inbound connections that are not through the handshakes yet; further ones are refused. */
+export const MAX_PENDING_CONNECTIONS = 512;
+/** New connections per second from one host, which may be a NAT or a machine of many nodes; further ones are refused. */
+export const MAX_CONNECTIONS_PER_SECOND_PER_HOST = 512;
+/** Yamux streams grow their window up to this; below its read buffer of 4 MiB, so that a paused stream is not broken. */
+export const MAX_STREAM_WINDOW_BYTES = MIB;
+/** Streams of one connection in one protocol of the DHT; further ones are reset. */
+export const MAX_DHT_STREAMS_PER_CONNECTION = 256;
+
+/** Replication and width of a query, as in BitTorrent's Mainline DHT. */
+export const K_BUCKET_SIZE = 8;
+/** Requests under way in one query. */
+export const QUERY_CONCURRENCY = 4;
+/** One request of the DHT, dialling included: adapts to the network between these. A hung peer costs the upper one. */
+export const MIN_REQUEST_TIMEOUT_MS = SECOND;
+export const MAX_REQUEST_TIMEOUT_MS = 2 * SECOND;
+
+/** Dialling one of several addresses of a peer. */
+export const ADDRESS_DIAL_TIMEOUT_MS = 3 * SECOND;
+
+/** Peers that are checked for life at the same time; further suspects are left until they fail again. */
+export const MAX_SUSPECTS = 32;
+/** A suspect that does not answer a ping within this is taken out of the routing table. */
+export const SUSPECT_TIMEOUT_MS = 3 * SECOND;
+
+/** What strangers may make this node keep. In each, the least recently written entries make room. */
+export const MAX_STORED_PEER_BYTES = 16 * MIB;
+export const MAX_STORED_PROVIDER_BYTES = 4 * MIB;
+export const MAX_STORED_VALUE_BYTES = 16 * MIB;
+/** What an entry counts for besides its key and value. */
+export const STORED_ENTRY_BYTES = 256;
+
+// --- seeds ---
+
+/** Seeds of one declaration; more are refused. */
+export const MAX_SEEDS = 64;
+/** After the first seed has answered, the others have this long to answer too before a join goes on. */
+export const SEED_GRACE_MS = 250;
+/** How long a join waits for seeds when the node knows other peers already. */
+export const SEED_PATIENCE_MS = SECOND;
+
+// --- the directory: what the DHT tells, and how long ---
+
+/** Holders drop a provider record after this; equal on every node. A dead member is found for no longer. */
+export const PROVIDER_VALIDITY_MS = 300 * SECOND;
+/** How often holders look for expired provider records. */
+export const PROVIDER_SWEEP_MS = 30 * SECOND;
+/** A member announces itself again after a random time between three quarters of this and all of it. */
+export const ANNOUNCE_PERIOD_MS = 120 * SECOND;
+/** Members that one lookup yields at most; members hand over the rest. */
+export const MAX_FOUND_MEMBERS = 64;
+/** One lookup in the DHT, and one act of storing; what was found or stored until then counts. */
+export const DHT_READ_TIMEOUT_MS = 4 * SECOND;
+export const DHT_WRITE_TIMEOUT_MS = 6 * SECOND;
+/** Rounds of storing where others store under the same key at the same time; then what is known is the answer. */
+export const MAX_STORE_ROUNDS = 3;
+/** Records that compete for one name; the preferred ones are kept. The wire format has the same limit. */
+export const MAX_CLAIMS = 8;
+export const MAX_CLAIMS_BYTES = 128 * KIB;
+/** Nodes that should hold what is kept alive. With fewer it is stored again as soon as further peers are known. */
+export const ENOUGH_HOLDERS = 3;
+/** Repairs wait a random time below this, so that several keepers do not repair the same thing at once. */
+export const REPAIR_DELAY_MS = 2 * SECOND;
+/** Duties of upkeep that run at the same time; others wait. */
+export const UPKEEP_LANES = 4;
+/** How often what is kept alive is looked after, at most; a random part of a quarter earlier. */
+export const MANIFEST_PERIOD_MS = 30 * 60 * SECOND;
+export const POINT_PERIOD_MS = POINT_VALIDITY_MS / 4;
+
+// --- membership ---
+
+/** Live members of one space; further ones are not taken in, and those that leave make room. */
+export const MAX_MEMBERS = 1024;
+/** Members that are gone and remembered until their records expire; above it, the longest gone is forgotten. */
+export const MAX_DEPARTED = 4096;

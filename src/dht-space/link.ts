@@ -1,0 +1,319 @@
+import { randomInt } from 'node:crypto';
+import type { Connection, Stream } from '@libp2p/interface';
+import type { Content, Logger, MemoryPressure } from '../overlay/index.js';
+import { backoffMs } from './backoff.js';
+import { greet } from './greeting.js';
+import type { IncomingMessages, MessageStreamOwner } from './incoming-messages.js';
+import {
+  CREDIT_WINDOW_BYTES,
+  DEAD_AFTER_MS,
+  DOUBLE_DIAL_WINDOW_MS,
+  MAX_POINTS_PER_LINK,
+  UNSHARED_LIMIT_MS,
+} from './limits.js';
+import type { LinkSession } from './link-session.js';
+import { OutgoingMessages } from './outgoing-messages.js';
+import { Participant } from './participant.js';
+import { PROTOCOL_VERSION } from './protocol.js';
+import { spaceIdFromBytes } from './records.js';
+import type { Control, Hello } from './wire/control.js';
+
+/** What a link asks of the node that it belongs to. */
+export interface LinkHost {
+  /** This node's peer id. */
+  readonly id: string;
+  /** 64 random bits of this start of the node. */
+  readonly epoch: bigint;
+  /** For people. */
+  readonly name: string;
+  readonly logger: Logger;
+  readonly memory: MemoryPressure;
+  readonly now: () => number;
+  readonly random: () => number;
+  /** Opens a control stream to the peer. */
+  dial(peer: string, signal: AbortSignal): Promise<{ connection: Connection; stream: Stream }>;
+  /** A session has begun. */
+  opened(link: Link): void;
+  /** A control message that is not the link's own. */
+  received(link: Link, message: Control): void;
+  /** The peer could not be linked for {@link DEAD_AFTER_MS}; its interest and its outbox are gone. */
+  dead(link: Link): void;
+  /** There is something to send: `flush` is to be called at the end of this turn of the loop. */
+  dirty(link: Link): void;
+}
+
+type LinkState =
+  | { readonly kind: 'down' | 'dead'; readonly sinceMs: number }
+  | { readonly kind: 'open'; readonly session: LinkSession }
+  | { readonly kind: 'closed' };
+
+/**
+ * This node's side of everything that goes on with one peer, over any number of connections: what is sent to it, what
+ * it wants, and one loop that keeps a session up while spaces are shared with it.
+ */
+export class Link {
+  readonly peer: string;
+  readonly outgoing: OutgoingMessages;
+  /** Spaces shared with the peer; while there are any, the link is kept up. */
+  readonly spaces = new Set<string>();
+  /** The peer's part in points, by space id and name. */
+  readonly participants = new Map<string, Participant>();
+  /** The peer's start that `participants` and what was taken in belong to. */
+  remoteEpoch = 0n;
+  #consumed = 0;
+  readonly #pointsByNumber = new Map<number, Participant>();
+
+  readonly #host: LinkHost;
+  #state: LinkState;
+  #attempt = Promise.withResolvers<void>();
+  #dialling: AbortController | undefined;
+  #wake: () => void = () => {};
+
+  constructor(peer: string, host: LinkHost) {
+    this.peer = peer;
+    this.#host = host;
+    this.outgoing = new OutgoingMessages(peer, host);
+    this.#state = { kind: 'down', sinceMs: host.now() };
+  }
+
+  /** The session, while there is one. */
+  get session(): LinkSession | undefined {
+    return this.#state.kind === 'open' && !this.#state.session.over ? this.#state.session : undefined;
+  }
+
+  get kind(): LinkState['kind'] {
+    return this.#state.kind;
+  }
+
+  /** How long there has been no session. */
+  downMs(nowMs: number): number {
+    return this.#state.kind === 'down' || this.#state.kind === 'dead' ? nowMs - this.#state.sinceMs : 0;
+  }
+
+  // --- the run loop: the whole retry policy ---
+
+  /** Keeps a session up until `close`. */
+  async run(): Promise<void> {
+    let attempt = 0;
+    while (this.#state.kind !== 'closed') {
+      if (this.session === undefined && this.spaces.size > 0) await this.#dial();
+      this.#attempt.resolve();
+      if (this.#state.kind === 'open') {
+        attempt = 0;
+        await this.#sessionEnd(this.#state.session);
+      }
+      this.#attempt = Promise.withResolvers();
+      attempt += 1;
+      await this.#pause(backoffMs(attempt, this.#host.random));
+    }
+    this.#attempt.resolve();
+  }
+
+  /** Makes the next attempt now: there are new addresses, a new space, somebody who waits. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** Resolves when there is a session, or the next attempt at one has failed. */
+  attempted(): Promise<void> {
+    this.#wake();
+    return this.session === undefined ? this.#attempt.promise : Promise.resolve();
+  }
+
+  /** Ends the link for good; nothing of it survives. */
+  async close(reason: string, signal: AbortSignal): Promise<void> {
+    const session = this.session;
+    this.#state = { kind: 'closed' };
+    this.#dialling?.abort(new Error(reason));
+    this.#forgetInterest();
+    this.#wake();
+    await session?.close(reason, signal);
+    this.outgoing.clear();
+  }
+
+  async #dial(): Promise<void> {
+    const controller = new AbortController();
+    this.#dialling = controller;
+    try {
+      const { connection, stream } = await this.#host.dial(this.peer, controller.signal);
+      if (this.session !== undefined || this.#state.kind === 'closed')
+        stream.abort(new Error('no longer needed'));
+      else await this.greet(connection, stream, true);
+    } catch (error) {
+      if (this.session === undefined)
+        this.#host.logger.debug({ peer: this.peer, err: error }, 'could not link');
+    } finally {
+      this.#dialling = undefined;
+    }
+  }
+
+  async #sessionEnd(session: LinkSession): Promise<void> {
+    const cause = await session.ended;
+    if (this.#state.kind !== 'open' || this.#state.session !== session) return;
+    this.#consumed = session.consumed;
+    this.#state = { kind: 'down', sinceMs: this.#host.now() };
+    this.#host.logger.info({ peer: this.peer, cause: cause.message }, 'link lost');
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#state.kind === 'closed' || this.#state.kind === 'open') return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#wake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    return promise;
+  }
+
+  // --- sessions ---
+
+  /** Greets over a control stream, whoever opened it. @throws Error when that fails */
+  greet(connection: Connection, stream: Stream, dialled: boolean): Promise<void> {
+    return greet({
+      connection,
+      stream,
+      dialled,
+      greeting: this.#greeting(),
+      now: this.#host.now,
+      adopt: (session) => this.#adopt(session),
+    });
+  }
+
+  #greeting(): Hello {
+    return {
+      versions: [PROTOCOL_VERSION],
+      capabilities: [],
+      epoch: this.#host.epoch,
+      name: this.#host.name,
+      knownEpoch: this.remoteEpoch,
+      consumed: this.session?.consumed ?? this.#consumed,
+      credit: this.#host.memory.high ? 0 : CREDIT_WINDOW_BYTES,
+      session: randomInt(2 ** 32),
+    };
+  }
+
+  #adopt(session: LinkSession): void {
+    const current = this.session;
+    if (this.#state.kind === 'closed' || (current !== undefined && !this.#replaces(session, current))) {
+      session.abort(new Error('another session of this link is kept'));
+      return;
+    }
+    if (current !== undefined) this.#consumed = current.consumed;
+    this.#state = { kind: 'open', session };
+    current?.abort(new Error('replaced by a newer session'));
+    this.#dialling?.abort(new Error('the other side has dialled'));
+    session.control.onMessage = (message) => this.#onControl(session, message);
+    this.#resume(session);
+    this.#host.logger.info({ peer: this.peer, name: session.hello.name }, 'linked');
+    this.#attempt.resolve();
+    this.#wake();
+    this.#host.opened(this);
+  }
+
+  /** Both sides may dial at the same time: both keep the session that the lower peer id dialled. */
+  #replaces(session: LinkSession, current: LinkSession): boolean {
+    if (session.hello.epoch !== current.hello.epoch) return true;
+    if (this.#host.now() - current.startedMs > DOUBLE_DIAL_WINDOW_MS) return true;
+    return session.dialled === this.#host.id < this.peer;
+  }
+
+  /** Picks up where the last session ended, as far as both sides remember it. */
+  #resume(session: LinkSession): void {
+    const { hello } = session;
+    if (hello.epoch !== this.remoteEpoch) {
+      this.remoteEpoch = hello.epoch;
+      this.#consumed = 0;
+      this.#pointsByNumber.clear();
+      this.#forgetInterest();
+    }
+    const consumed = hello.knownEpoch === this.#host.epoch ? hello.consumed : undefined;
+    const offset = this.outgoing.resume(consumed, hello.credit);
+    void session.openMessages(offset, () => this.flush());
+  }
+
+  /** The peer's message stream has come, for the session that it names. */
+  claimMessages(number: number, messages: IncomingMessages): MessageStreamOwner | undefined {
+    const session = this.session;
+    if (session === undefined || session.hello.session !== number) return undefined;
+    return session.own(messages, this, { now: this.#host.now, mayGrant: () => !this.#host.memory.high });
+  }
+
+  #onControl(session: LinkSession, message: Control): void {
+    session.heard(this.#host.now());
+    if (message.ping !== undefined) session.control.send({ pong: message.ping });
+    else if (message.settled !== undefined) session.settlement.acknowledge(message.settled.number);
+    else if (message.progress !== undefined) {
+      this.outgoing.progress(message.progress.consumed, message.progress.limit);
+      this.flush();
+    } else if (message.goodbye !== undefined) {
+      session.abort(new Error(`the peer ended it: ${message.goodbye.reason}`));
+    } else if (message.hello !== undefined) throw new Error('a second greeting');
+    else if (message.pong === undefined) this.#host.received(this, message);
+  }
+
+  /** Heartbeats, stalls, deaths. To be called about every second. */
+  tick(nowMs: number): void {
+    const state = this.#state;
+    if (state.kind === 'open') {
+      state.session.tick(nowMs);
+      if (this.spaces.size === 0 && nowMs - state.session.startedMs > UNSHARED_LIMIT_MS) {
+        state.session.abort(new Error('no space is shared'));
+      }
+    } else if (state.kind === 'down' && nowMs - state.sinceMs >= DEAD_AFTER_MS) {
+      this.#state = { kind: 'dead', sinceMs: state.sinceMs };
+      this.#forgetInterest();
+      this.outgoing.clear();
+      this.#host.dead(this);
+    }
+    this.outgoing.tick(nowMs);
+  }
+
+  // --- messages ---
+
+  /** Accepts a message for the peer; see {@link OutgoingMessages.send}. */
+  send(point: number, to: Participant, sequence: number, content: Content): Promise<void> | undefined {
+    this.#host.dirty(this);
+    return this.outgoing.send(point, to, sequence, content);
+  }
+
+  flush(): void {
+    const session = this.session;
+    if (session !== undefined) this.outgoing.flush(session);
+  }
+
+  /** A record of the peer's message stream: it gives a point a number. */
+  point(number: number, spaceId: Buffer, name: string): void {
+    if (this.#pointsByNumber.size >= MAX_POINTS_PER_LINK) forgetAbsent(this.#pointsByNumber);
+    this.#pointsByNumber.set(number, this.participant(spaceIdFromBytes(spaceId), name));
+  }
+
+  /** A record of the peer's message stream: it publishes to a point. */
+  message(number: number, sequence: number, content: Content): void {
+    const participant = this.#pointsByNumber.get(number);
+    if (participant === undefined) throw new Error(`point ${number} was not named`);
+    participant.receive(sequence, content);
+  }
+
+  /** The peer as a participant of a point. @throws Error when there are too many */
+  participant(spaceId: string, name: string): Participant {
+    const key = spaceId + name;
+    let participant = this.participants.get(key);
+    if (participant === undefined) {
+      if (this.participants.size >= MAX_POINTS_PER_LINK) forgetAbsent(this.participants);
+      participant = new Participant(this, spaceId, name);
+      this.participants.set(key, participant);
+    }
+    return participant;
+  }
+
+  #forgetInterest(): void {
+    for (const participant of this.participants.values()) participant.detach();
+  }
+}
+
+/** Makes room: a peer may have joined and left any number of points, and takes part in a limited one. */
+function forgetAbsent<K>(participants: Map<K, Participant>): void {
+  for (const [key, participant] of participants) if (participant.type === undefined) participants.delete(key);
+  if (participants.size >= MAX_POINTS_PER_LINK) throw new Error(`more than ${MAX_POINTS_PER_LINK} points`);
+}

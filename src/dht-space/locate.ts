@@ -1,0 +1,124 @@
+import type { PeerId } from '@libp2p/interface';
+import type { Directory } from './directory.js';
+import { LOOKUP_GRACE_MS, LOOKUP_RETRY_MS, MAX_PEERS_ASKED } from './limits.js';
+import { lookUp } from './lookup.js';
+import type { OverlayNode } from './node.js';
+import { open } from './records.js';
+import type { FoundSpace, LookupRequest } from './wire/control.js';
+
+export interface LocateOptions {
+  readonly node: OverlayNode;
+  readonly directory: Directory;
+  readonly request: LookupRequest;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  /** When to ask again while there is no answer. */
+  readonly retryMs?: readonly number[];
+}
+
+/** What was found of spaces of a name. */
+export interface Located {
+  readonly byOwner: ReadonlyMap<string, readonly FoundSpace[]>;
+  /** Whether members answered; otherwise it is what the DHT remembers of spaces that nobody may be in any more. */
+  readonly isAlive: boolean;
+}
+
+/**
+ * Finds spaces of a name: asks the nodes that this one is connected to and reads the claims of the name in the DHT. The
+ * members that the DHT names are asked where that leaves it open who is alive. What is no signed manifest of such a space
+ * does not count, nor does a claim whose space nobody is in while there is one that somebody is in.
+ */
+export async function locate(options: LocateOptions): Promise<Located> {
+  const { signal, retryMs = LOOKUP_RETRY_MS } = options;
+  for (const waitMs of [0, ...retryMs]) {
+    if (waitMs > 0) await pause(waitMs, signal);
+    const located = await new Location(options).located();
+    if (located.byOwner.size > 0 || signal.aborted) return located;
+  }
+  return { byOwner: new Map(), isAlive: false };
+}
+
+class Location {
+  readonly #options: LocateOptions;
+  readonly #asked = new Map<string, Promise<void>>();
+  /** By owner: what members said, and what nobody but the DHT says. */
+  readonly #answers = new Map<string, FoundSpace[]>();
+  readonly #claims = new Map<string, FoundSpace[]>();
+  readonly #first = Promise.withResolvers<void>();
+
+  constructor(options: LocateOptions) {
+    this.#options = options;
+  }
+
+  /** Ends when all have answered, or some time after the first answer: two owners may claim the name. */
+  async located(): Promise<Located> {
+    const all = this.#askEverybody();
+    const grace = this.#first.promise.then(() => pause(LOOKUP_GRACE_MS, this.#options.signal));
+    await Promise.race([all, grace]);
+    const isAlive = this.#answers.size > 0;
+    return { byOwner: new Map(isAlive ? this.#answers : this.#claims), isAlive };
+  }
+
+  async #askEverybody(): Promise<void> {
+    const { node, directory, request, signal } = this.#options;
+    for (const peer of node.libp2p.getPeers()) this.#ask(peer);
+    await Promise.all([...this.#asked.values(), this.#readClaims()]);
+    const isOpen = [...this.#claims.keys()].some((owner) => !this.#answers.has(owner));
+    if (this.#answers.size > 0 && !isOpen) return;
+    for await (const peer of directory.findMembers(request.space, { signal })) this.#ask(peer);
+    await Promise.all(this.#asked.values());
+  }
+
+  async #readClaims(): Promise<void> {
+    const { directory, request, signal } = this.#options;
+    const options = request.owner === '' ? { signal } : { signal, owner: request.owner };
+    for (const { bytes } of await directory.findManifests(request.space, options)) {
+      this.#add(this.#claims, { manifest: bytes, members: [], points: [] });
+    }
+  }
+
+  #ask(peer: PeerId): void {
+    const { node, request, signal } = this.#options;
+    const id = peer.toString();
+    if (this.#asked.has(id) || this.#asked.size >= MAX_PEERS_ASKED) return;
+    const answer = lookUp(node, peer, request, { signal }).then(
+      ({ spaces }) => {
+        for (const space of spaces) if (this.#add(this.#answers, space)) this.#first.resolve();
+      },
+      // Whoever does not answer has nothing to say.
+      () => {},
+    );
+    this.#asked.set(id, answer);
+  }
+
+  /** False for what is no space of the name. */
+  #add(to: Map<string, FoundSpace[]>, found: FoundSpace): boolean {
+    const owner = this.#ownerOf(found);
+    if (owner === undefined) return false;
+    to.set(owner, [...(to.get(owner) ?? []), found]);
+    return true;
+  }
+
+  #ownerOf({ manifest }: FoundSpace): string | undefined {
+    const { request, now } = this.#options;
+    try {
+      const { space, owner, deleted } = open('space-manifest', manifest, now()).record;
+      const isWanted = space === request.space && (request.owner === '' || owner === request.owner);
+      return isWanted && !deleted ? owner : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(done, ms);
+  signal.addEventListener('abort', done, { once: true });
+  function done(): void {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', done);
+    resolve();
+  }
+  return promise;
+}

@@ -1,0 +1,58 @@
+import type { Connection, PeerId, Stream } from '@libp2p/interface';
+import { pbStream } from '@libp2p/utils';
+import { LOOKUP_TIMEOUT_MS, MAX_LOOKUP_BYTES } from './limits.js';
+import type { OverlayNode } from './node.js';
+import { LOOKUP_PROTOCOL } from './protocol.js';
+import { LookupReply, LookupRequest } from './wire/control.js';
+
+/** Bounds what one message of the lookup protocol may make the reader hold. */
+const READ_LIMITS = { maxDataLength: MAX_LOOKUP_BYTES };
+
+/** Answers other nodes' questions for spaces. */
+export async function serveLookups(
+  node: OverlayNode,
+  answer: (request: LookupRequest) => LookupReply,
+  onError: (connection: Connection, error: unknown) => void,
+): Promise<void> {
+  await node.libp2p.handle(LOOKUP_PROTOCOL, async (stream, connection) => {
+    const signal = AbortSignal.timeout(LOOKUP_TIMEOUT_MS);
+    try {
+      const messages = pbStream(stream, READ_LIMITS);
+      const request = await messages.read(LookupRequest, { signal });
+      await messages.write(answer(request), LookupReply, { signal });
+      await stream.close({ signal });
+    } catch (error) {
+      abort(stream, error);
+      onError(connection, error);
+    }
+  });
+}
+
+export async function stopLookups(node: OverlayNode): Promise<void> {
+  await node.libp2p.unhandle(LOOKUP_PROTOCOL);
+}
+
+/** Asks one node what it knows of the spaces of a name. @throws Error when it does not answer in time */
+export async function lookUp(
+  node: OverlayNode,
+  peer: PeerId,
+  request: LookupRequest,
+  options: { readonly signal: AbortSignal },
+): Promise<LookupReply> {
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(LOOKUP_TIMEOUT_MS)]);
+  const stream = await node.libp2p.dialProtocol(peer, LOOKUP_PROTOCOL, { signal });
+  try {
+    const messages = pbStream(stream, READ_LIMITS);
+    await messages.write(request, LookupRequest, { signal });
+    const reply = await messages.read(LookupReply, { signal });
+    await stream.close({ signal });
+    return reply;
+  } catch (error) {
+    abort(stream, error);
+    throw error;
+  }
+}
+
+function abort(stream: Stream, error: unknown): void {
+  stream.abort(error instanceof Error ? error : new Error(String(error)));
+}

@@ -1,0 +1,243 @@
+import type { Logger } from '../overlay/index.js';
+import { ANTI_ENTROPY_INTERVAL_MS, MEMBER_VALIDITY_MS, RUMOUR_FANOUT } from './limits.js';
+import type { Link } from './link.js';
+import type { LinkSession } from './link-session.js';
+import type { Links } from './links.js';
+import { Membership } from './membership.js';
+import type { OverlayNode } from './node.js';
+import type { MemberRecord, Sealed } from './records.js';
+import { open, RecordError, seal, spaceIdToBytes } from './records.js';
+import type { Members as MembersMessage } from './wire/control.js';
+
+/** A record is renewed when this much of its validity is left. */
+const RENEWAL_MS = MEMBER_VALIDITY_MS / 2;
+
+/** The space that the members belong to. */
+export interface MembersHost {
+  /** A member turned out to be linked already, for another space or before it said so. */
+  linked(link: Link): void;
+  /** A member says that it takes no part in these points any more. */
+  pointsLeft(points: readonly string[]): void;
+}
+
+/**
+ * The members of one space, kept the same at all of them: a member tells all that it is linked to of its changes, who
+ * hears news hands it on to some, and from time to time two compare all they know.
+ */
+export class Members {
+  readonly #spaceId: string;
+  readonly #node: OverlayNode;
+  readonly #links: Links;
+  readonly #logger: Logger;
+  readonly #membership: Membership;
+  readonly #host: MembersHost;
+  #sequence = 0;
+  #own: Sealed<MemberRecord> | undefined;
+  #points: readonly string[] = [];
+  #comparedMs = 0;
+
+  constructor(
+    spaceId: string,
+    environment: { node: OverlayNode; links: Links; logger: Logger },
+    host: MembersHost,
+  ) {
+    this.#spaceId = spaceId;
+    this.#host = host;
+    this.#node = environment.node;
+    this.#links = environment.links;
+    this.#logger = environment.logger;
+    this.#membership = new Membership(spaceId);
+  }
+
+  /** Every record known, as signed: what a newcomer gets. */
+  get records(): readonly Uint8Array[] {
+    return this.#membership.difference([], this.#links.now()).newer.map(({ bytes }) => bytes);
+  }
+
+  /** Live members other than this node. */
+  get others(): readonly MemberRecord[] {
+    return this.#membership.members(this.#links.now()).filter(({ peer }) => peer !== this.#node.id);
+  }
+
+  addresses(peer: string): readonly string[] {
+    return this.#membership.get(peer, this.#links.now())?.addresses ?? [];
+  }
+
+  /** Tells all members that this node takes part in these points of the space. */
+  tell(points: readonly string[]): void {
+    this.#points = points;
+    this.#renew(false);
+  }
+
+  /** Tells all members that this node is one no more. */
+  leave(): void {
+    this.#points = [];
+    this.#renew(true);
+    for (const { peer } of this.others) this.#links.unshare(peer, this.#spaceId);
+  }
+
+  /** Starts a session's exchange: this node's record, and all it knows in short. */
+  syncWith(session: LinkSession): void {
+    this.#send(session, { records: this.#own === undefined ? [] : [this.#own.bytes], compare: true });
+  }
+
+  /** @throws RecordError when a record is no signed member record; the sender is to be dropped */
+  onMessage(link: Link, session: LinkSession, message: MembersMessage): void {
+    this.learn(message.records, link);
+    const wanted = new Set(message.wanted);
+    const nowMs = this.#links.now();
+    const compared = message.digest.length > 0;
+    const difference = this.#membership.difference(message.digest, nowMs);
+    const records = difference.newer.filter(({ record }) => compared || wanted.has(record.peer));
+    if (records.length === 0 && (!compared || difference.wanted.length === 0)) return;
+    this.#send(session, {
+      records: records.map(({ bytes }) => bytes),
+      wanted: compared ? difference.wanted : [],
+    });
+  }
+
+  /** Takes in signed records, links to new members and hands the news on. @throws RecordError */
+  learn(records: readonly Uint8Array[], from?: Link): void {
+    const news = records.filter((bytes) => this.#learnOne(bytes));
+    if (news.length === 0) return;
+    const others = this.#sessions().filter(({ link }) => link !== from);
+    for (const { session } of this.#someOf(others)) this.#send(session, { records: news });
+  }
+
+  /** News spreads by rumour: who has it new hands it to a few; comparing from time to time finds whom it missed. */
+  #someOf<T>(all: readonly T[]): readonly T[] {
+    const rest = [...all];
+    const some: T[] = [];
+    while (rest.length > 0 && some.length < RUMOUR_FANOUT) {
+      some.push(...rest.splice(Math.floor(this.#links.random() * rest.length), 1));
+    }
+    return some;
+  }
+
+  /** A linked member fell silent. */
+  dead(peer: string): void {
+    this.#membership.markDead(peer, this.#links.now());
+  }
+
+  /** A member that fell silent is linked again. */
+  alive(peer: string): void {
+    this.#membership.markAlive(peer, this.#links.now());
+  }
+
+  /** Whether this node is the one to act where one member has to: the same one at all that see the same members. */
+  get isFirst(): boolean {
+    return this.others.every(({ peer }) => this.#node.id < peer);
+  }
+
+  tick(nowMs: number): void {
+    if ((this.#own?.record.expiresMs ?? 0) - nowMs < RENEWAL_MS && this.#own?.record.left === false) {
+      this.#renew(false);
+    }
+    for (const peer of this.#membership.expire(nowMs)) {
+      this.#logger.info({ peer, space: this.#spaceId }, 'member record has expired');
+      if (this.#links.get(peer)?.session === undefined) this.#links.unshare(peer, this.#spaceId);
+    }
+    if (nowMs - this.#comparedMs < ANTI_ENTROPY_INTERVAL_MS) return;
+    this.#comparedMs = nowMs;
+    const sessions = this.#sessions();
+    const one = sessions[Math.floor(this.#links.random() * sessions.length)];
+    if (one !== undefined) this.#send(one.session, { records: [], compare: true });
+  }
+
+  #learnOne(bytes: Uint8Array): boolean {
+    // Most records come again by other ways: verifying costs far more than comparing.
+    if (this.#membership.holds(bytes)) return false;
+    const nowMs = this.#links.now();
+    let sealed: Sealed<MemberRecord>;
+    try {
+      sealed = open('member-record', bytes, nowMs);
+    } catch (error) {
+      // What has run out on its way here is nobody's fault.
+      if (error instanceof RecordError && error.code === 'expired') return false;
+      throw error;
+    }
+    const { peer, spaceId } = sealed.record;
+    if (spaceId !== this.#spaceId) throw new RecordError('malformed', 'a member record of another space');
+    if (peer === this.#node.id) return this.#onOwn(sealed.record);
+    const before = this.#membership.get(peer, nowMs)?.points ?? [];
+    const applied = this.#membership.apply(sealed, nowMs);
+    switch (applied) {
+      case 'new':
+      case 'changed':
+        this.#share(peer);
+        this.#host.pointsLeft(before.filter((point) => !sealed.record.points.includes(point)));
+        return true;
+      case 'left':
+        this.#links.unshare(peer, this.#spaceId);
+        this.#host.pointsLeft(before);
+        return true;
+      case 'full':
+        this.#logger.warn({ peer, space: this.#spaceId }, 'member not taken in: there are too many');
+        return false;
+      case 'known':
+      case 'stale':
+        return false;
+      default:
+        return applied satisfies never;
+    }
+  }
+
+  #share(peer: string): void {
+    const link = this.#links.share(peer, this.#spaceId);
+    if (link?.session !== undefined) this.#host.linked(link);
+  }
+
+  /** Others remember this node from an earlier start: only a later sequence takes precedence. */
+  #onOwn(record: MemberRecord): boolean {
+    if (record.epoch !== this.#links.epoch && record.sequence >= this.#sequence) {
+      this.#sequence = record.sequence;
+      this.#renew(this.#own?.record.left ?? false);
+    }
+    return false;
+  }
+
+  #renew(left: boolean): void {
+    const nowMs = this.#links.now();
+    // Whenever this node left or was started before: the clock is ahead of what it said then.
+    this.#sequence = Math.max(this.#sequence + 1, nowMs);
+    this.#own = seal(
+      {
+        kind: 'member-record',
+        spaceId: this.#spaceId,
+        peer: this.#node.id,
+        epoch: this.#links.epoch,
+        sequence: this.#sequence,
+        addresses: this.#node.addresses(),
+        points: this.#points,
+        expiresMs: nowMs + MEMBER_VALIDITY_MS,
+        left,
+      },
+      this.#node.privateKey,
+    );
+    this.#membership.apply(this.#own, nowMs);
+    for (const { session } of this.#sessions()) this.#send(session, { records: [this.#own.bytes] });
+  }
+
+  #send(
+    session: LinkSession,
+    {
+      records,
+      wanted = [],
+      compare = false,
+    }: { records: readonly Uint8Array[]; wanted?: readonly string[]; compare?: boolean },
+  ): void {
+    const digest = compare ? [...this.#membership.digest(this.#links.now())] : [];
+    session.control.send({
+      members: { spaceId: spaceIdToBytes(this.#spaceId), records: [...records], digest, wanted: [...wanted] },
+    });
+  }
+
+  #sessions(): { readonly link: Link; readonly session: LinkSession }[] {
+    const sessions = [];
+    for (const link of this.#links) {
+      const { session } = link;
+      if (session !== undefined && link.spaces.has(this.#spaceId)) sessions.push({ link, session });
+    }
+    return sessions;
+  }
+}

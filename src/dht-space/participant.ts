@@ -1,0 +1,121 @@
+import type { Content, Interest, PointType } from '../overlay/index.js';
+import { interestKey } from '../overlay/index.js';
+import { interestDigest } from './interest-wire.js';
+import { MAX_TOLD_PATTERNS } from './limits.js';
+import type { Link } from './link.js';
+import type { LinkSession } from './link-session.js';
+import type { DhtPoint } from './point.js';
+
+type ParticipantState =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'attached'; readonly session: LinkSession; readonly type: PointType };
+
+export interface InterestUpdate {
+  /** Earlier interest is forgotten. */
+  readonly snapshot: boolean;
+  readonly added: readonly Interest[];
+  readonly removed: readonly Interest[];
+  /** Of the interest after this change. */
+  readonly digest: bigint;
+}
+
+/**
+ * The other side of a link as a participant of one point: what it wants of the point, and what it sent. It is kept
+ * while the link is, also where this node does not take part in the point (yet).
+ */
+export class Participant {
+  readonly link: Link;
+  readonly spaceId: string;
+  readonly name: string;
+  sentMessages = 0;
+  receivedMessages = 0;
+  #state: ParticipantState = { kind: 'absent' };
+  readonly #interest = new Map<string, Interest>();
+  #digest = 0n;
+  #point: DhtPoint | undefined;
+  /** Reused for every message, so that looking one up allocates nothing. */
+  readonly #identity: { origin: string; epoch: bigint; sequence: number };
+
+  constructor(link: Link, spaceId: string, name: string) {
+    this.link = link;
+    this.spaceId = spaceId;
+    this.name = name;
+    this.#identity = { origin: link.peer, epoch: 0n, sequence: 0 };
+  }
+
+  get interest(): Iterable<Interest> {
+    return this.#interest.values();
+  }
+
+  /** What the other side says the point's type is; undefined while it does not take part. */
+  get type(): PointType | undefined {
+    return this.#state.kind === 'attached' ? this.#state.type : undefined;
+  }
+
+  /** The session in which the other side attached last: it is not this one while it has not told all anew. */
+  get attachedIn(): LinkSession | undefined {
+    return this.#state.kind === 'attached' ? this.#state.session : undefined;
+  }
+
+  /** The other side takes part. Interest stays until the snapshot that follows. */
+  attach(session: LinkSession, type: PointType): void {
+    if (this.type !== undefined && this.type !== type) this.#clearInterest();
+    this.#state = { kind: 'attached', session, type };
+  }
+
+  /** The other side takes no part (any more). */
+  detach(): void {
+    this.#state = { kind: 'absent' };
+    this.#clearInterest();
+  }
+
+  /** This node takes part in the point from now on, or no more. */
+  set point(point: DhtPoint | undefined) {
+    this.#point = point;
+    if (point !== undefined)
+      for (const interest of this.#interest.values()) point.learnInterest(this, interest);
+  }
+
+  /** A message that the other side published to the point. */
+  receive(sequence: number, content: Content): void {
+    const point = this.#point;
+    if (point === undefined) return;
+    this.#identity.epoch = this.link.remoteEpoch;
+    this.#identity.sequence = sequence;
+    if (!point.takeIn(this.#identity, content)) return;
+    this.receivedMessages += 1;
+  }
+
+  /** Replaces or changes the interest. @throws Error when the result is not what the other side says it is */
+  changeInterest(change: InterestUpdate): void {
+    if (change.snapshot) this.#clearInterest();
+    for (const interest of change.removed) this.#remove(interest);
+    for (const interest of change.added) this.#add(interest);
+    if (this.#digest !== change.digest) {
+      throw new Error(
+        `interest in point '${this.name}' has digest ${this.#digest}, not ${change.digest} as told`,
+      );
+    }
+  }
+
+  #clearInterest(): void {
+    this.#interest.clear();
+    this.#digest = 0n;
+    this.#point?.forgetInterest(this);
+  }
+
+  #add(interest: Interest): void {
+    const key = interestKey(interest);
+    if (this.#interest.has(key)) return;
+    if (this.#interest.size >= MAX_TOLD_PATTERNS) throw new Error(`more than ${MAX_TOLD_PATTERNS} patterns`);
+    this.#interest.set(key, interest);
+    this.#digest ^= interestDigest(interest);
+    this.#point?.learnInterest(this, interest);
+  }
+
+  #remove(interest: Interest): void {
+    if (!this.#interest.delete(interestKey(interest))) return;
+    this.#digest ^= interestDigest(interest);
+    this.#point?.unlearnInterest(this, interest);
+  }
+}

@@ -1,0 +1,221 @@
+import type {
+  Content,
+  Interest,
+  InterestChange,
+  MessageIdentity,
+  OutgoingMessage,
+  Outward,
+  ParticipantStatus,
+  Pattern,
+  PointDefinition,
+} from '../overlay/index.js';
+import {
+  AdvertisedInterest,
+  exchangeType,
+  InterestTable,
+  LocalPoint,
+  SeenMessages,
+} from '../overlay/index.js';
+import { encodeInterest, interestDigest, routingKeyToken, toldInterest } from './interest-wire.js';
+import { SETTLE_TIMEOUT_MS } from './limits.js';
+import type { Link } from './link.js';
+import type { LinkSession } from './link-session.js';
+import type { Participant } from './participant.js';
+import { spaceIdToBytes } from './records.js';
+import { secretDirect } from './secret-table.js';
+import type { Interest as WireInterest } from './wire/control.js';
+
+/** The space that a point is in, as the point needs it. */
+export interface PointHost {
+  readonly spaceId: string;
+  /** This node's peer id. */
+  readonly self: string;
+  /** The last local session has left the point. */
+  left(point: DhtPoint): Promise<void>;
+  deleteEverywhere(point: DhtPoint): Promise<void>;
+}
+
+/** This node's part in a point of a `dht` space: what it wants, told to the others; what they want, kept to. */
+export class DhtPoint implements Outward {
+  readonly definition: PointDefinition;
+  /** Names the point on this node's links. */
+  readonly number: number;
+  readonly local: LocalPoint;
+  readonly #host: PointHost;
+  readonly #participants = new Set<Participant>();
+  readonly #wanted: InterestTable<Participant>;
+  readonly #advertised: AdvertisedInterest;
+  #digest = 0n;
+  /** Sessions in which this node has attached to the point. */
+  readonly #attached = new Map<Link, LinkSession>();
+  readonly #seen = new SeenMessages();
+  /** Goes on above what this node used when it took part before: the clock is faster than anybody publishes. */
+  #sequence = Date.now() * 1000;
+
+  constructor(definition: PointDefinition, number: number, host: PointHost) {
+    this.definition = definition;
+    this.number = number;
+    this.#host = host;
+    this.local = new LocalPoint(definition, this);
+    const type = exchangeType(definition.type);
+    this.#wanted = new InterestTable(
+      type.name === 'direct' ? secretDirect(host.spaceId, definition.name) : type,
+    );
+    this.#advertised = new AdvertisedInterest(type);
+  }
+
+  // --- messages ---
+
+  publish(message: OutgoingMessage): Promise<void> | undefined {
+    const participants = this.#wanted.match(message);
+    if (participants.length === 0) return undefined;
+    this.#sequence += 1;
+    let pause: Promise<unknown> | undefined;
+    for (const participant of participants) {
+      const full = participant.link.send(this.number, participant, this.#sequence, message);
+      if (full !== undefined) pause = pause === undefined ? full : Promise.all([pause, full]);
+    }
+    return pause as Promise<void> | undefined;
+  }
+
+  /** False when the message was taken in before. */
+  takeIn(identity: MessageIdentity, content: Content): boolean {
+    if (!this.#seen.accept(identity)) return false;
+    this.local.receive(content);
+    return true;
+  }
+
+  // --- what the participants want ---
+
+  /** The other side of a link takes part in the point. */
+  admit(participant: Participant): void {
+    if (this.#participants.has(participant)) return;
+    this.#participants.add(participant);
+    participant.point = this;
+  }
+
+  learnInterest(participant: Participant, interest: Interest): void {
+    this.#wanted.add(participant, interest);
+  }
+
+  unlearnInterest(participant: Participant, interest: Interest): void {
+    this.#wanted.remove(participant, interest);
+  }
+
+  forgetInterest(participant: Participant): void {
+    this.#wanted.clear(participant);
+  }
+
+  // --- what this node wants ---
+
+  /** Tells the other side of the link that this node takes part, and what it wants. */
+  attachTo(link: Link, session: LinkSession): void {
+    this.#attached.set(link, session);
+    const { name: point, type } = this.definition;
+    session.sendChange((number) => ({
+      attach: { number, id: this.number, spaceId: spaceIdToBytes(this.#host.spaceId), point, type },
+    }));
+    this.#tell(session, true, { removed: [], added: [...this.#advertised.told] });
+  }
+
+  async interestAdded(pattern: Pattern): Promise<void> {
+    this.#change(this.#advertised.add(pattern));
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, SETTLE_TIMEOUT_MS);
+    });
+    await Promise.race([this.settled(), limit]);
+    clearTimeout(timer);
+  }
+
+  interestRemoved(pattern: Pattern): void {
+    this.#change(this.#advertised.remove(pattern));
+  }
+
+  /** Resolves when the participants linked now have acknowledged all that they were told. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#attached.values()].map((session) => session.settlement.settled()));
+  }
+
+  #change(change: InterestChange): void {
+    if (change.added.length === 0 && change.removed.length === 0) return;
+    for (const interest of [...change.added, ...change.removed]) {
+      this.#digest ^= interestDigest(this.#told(interest));
+    }
+    for (const [link, session] of this.#attached) {
+      if (link.session === session) this.#tell(session, false, change);
+      else this.#attached.delete(link);
+    }
+  }
+
+  #tell(session: LinkSession, snapshot: boolean, change: InterestChange): void {
+    const encode = (interest: Interest) => encodeInterest(this.definition.type, this.#told(interest));
+    session.sendChange((number): { interest: WireInterest } => ({
+      interest: {
+        number,
+        id: this.number,
+        snapshot,
+        added: change.added.map(encode),
+        removed: change.removed.map(encode),
+        digest: this.#digest,
+      },
+    }));
+  }
+
+  #told(interest: Interest): Interest {
+    const { name, type } = this.definition;
+    const { spaceId, self } = this.#host;
+    return toldInterest(type, interest, (key) => routingKeyToken(key, spaceId, name, self));
+  }
+
+  // --- leaving ---
+
+  async left(): Promise<void> {
+    this.#withdraw();
+    await this.#host.left(this);
+  }
+
+  async delete(): Promise<void> {
+    this.#withdraw();
+    await this.#host.deleteEverywhere(this);
+  }
+
+  /** Another definition of the name has won: no more traffic. */
+  conflicted(reason: string): void {
+    this.#withdraw();
+    this.local.conflicted(reason);
+  }
+
+  /** The point was deleted elsewhere. */
+  deleted(reason: string): void {
+    this.#withdraw();
+    this.local.deleted(reason);
+  }
+
+  #withdraw(): void {
+    for (const [link, session] of this.#attached) {
+      if (link.session === session) session.sendChange((number) => ({ detach: { number, id: this.number } }));
+    }
+    this.#attached.clear();
+    for (const participant of this.#participants) {
+      this.#wanted.clear(participant);
+      participant.point = undefined;
+    }
+    this.#participants.clear();
+  }
+
+  status(): { participants: readonly ParticipantStatus[] } {
+    const present = [...this.#participants].filter((participant) => participant.type !== undefined);
+    return {
+      participants: present.map((participant) => ({
+        id: participant.link.peer,
+        linked: participant.link.session !== undefined,
+        interest: this.#wanted.count(participant),
+        sentMessages: participant.sentMessages,
+        receivedMessages: participant.receivedMessages,
+        outboxBytes: participant.link.outgoing.heldBytes,
+        droppedMessages: participant.link.outgoing.droppedMessages,
+      })),
+    };
+  }
+}

@@ -1,0 +1,5 @@
+/** Protocol ids of libp2p streams and the version that Hello negotiates; the formats are in wire/ and docs/wire.md. */
+export const CONTROL_PROTOCOL = '/xspace/control/1.0.0';
+export const MESSAGES_PROTOCOL = '/xspace/messages/1.0.0';
+export const LOOKUP_PROTOCOL = '/xspace/lookup/1.0.0';
+export const PROTOCOL_VERSION = 1;

@@ -1,0 +1,95 @@
+import type { PointType } from '../overlay/index.js';
+import { exchangeTypes } from '../overlay/index.js';
+import { decodeInterest } from './interest-wire.js';
+import { MAX_POINTS_PER_LINK } from './limits.js';
+import type { Link } from './link.js';
+import type { LinkSession } from './link-session.js';
+import { spaceIdFromBytes, spaceIdToBytes } from './records.js';
+import type { DhtSpace } from './space.js';
+import type { Attach, Control, Detach, Interest, Members } from './wire/control.js';
+
+/**
+ * What peers say about spaces and points, brought to the spaces of this node.
+ *
+ * @param spaces by space id
+ * @throws Error when a peer says what it may not; its session is to end
+ */
+export function receiveControl(link: Link, message: Control, spaces: ReadonlyMap<string, DhtSpace>): void {
+  const { session } = link;
+  if (session === undefined) return;
+  if (message.members !== undefined) onMembers(link, session, message.members, spaces);
+  else if (message.definitions !== undefined) {
+    spaces.get(spaceIdFromBytes(message.definitions.spaceId))?.onDefinitions(message.definitions);
+  } else if (message.synced !== undefined) onSynced(link, session, spaceIdFromBytes(message.synced.spaceId));
+  else if (message.attach !== undefined) onAttach(link, session, message.attach, spaces);
+  else if (message.interest !== undefined) onInterest(session, message.interest);
+  else if (message.detach !== undefined) onDetach(session, message.detach);
+}
+
+function onMembers(
+  link: Link,
+  session: LinkSession,
+  message: Members,
+  spaces: ReadonlyMap<string, DhtSpace>,
+): void {
+  const spaceId = spaceIdFromBytes(message.spaceId);
+  const space = spaces.get(spaceId);
+  if (space === undefined) {
+    // Nothing to tell about a space that this node is not in.
+    session.control.send({ synced: { spaceId: spaceIdToBytes(spaceId) } });
+    return;
+  }
+  space.members.onMessage(link, session, message);
+  if (link.spaces.has(spaceId)) space.syncWith(link);
+}
+
+/** What the other side did not tell anew in this session, it does not take part in any more. */
+function onSynced(link: Link, session: LinkSession, spaceId: string): void {
+  for (const participant of link.participants.values()) {
+    if (participant.spaceId === spaceId && participant.attachedIn !== session) participant.detach();
+  }
+  session.settlement.markSynced(spaceId);
+}
+
+function onAttach(
+  link: Link,
+  session: LinkSession,
+  { number, id, spaceId: bytes, point, type }: Attach,
+  spaces: ReadonlyMap<string, DhtSpace>,
+): void {
+  if (!isPointType(type)) throw new Error(`unknown type '${type}' of point '${point}'`);
+  if (session.attached.size >= MAX_POINTS_PER_LINK)
+    throw new Error(`more than ${MAX_POINTS_PER_LINK} points`);
+  const spaceId = spaceIdFromBytes(bytes);
+  const participant = link.participant(spaceId, point);
+  participant.attach(session, type);
+  session.attached.set(id, participant);
+  spaces.get(spaceId)?.attached(participant);
+  session.control.send({ settled: { number } });
+}
+
+function onInterest(session: LinkSession, message: Interest): void {
+  const { number, id, snapshot, added, removed, digest } = message;
+  const participant = session.attached.get(id);
+  const type = participant?.type;
+  if (participant === undefined || type === undefined) {
+    throw new Error(`interest in point ${id}, which is not attached`);
+  }
+  participant.changeInterest({
+    snapshot,
+    added: added.map((pattern) => decodeInterest(type, pattern)),
+    removed: removed.map((pattern) => decodeInterest(type, pattern)),
+    digest,
+  });
+  session.control.send({ settled: { number } });
+}
+
+function onDetach(session: LinkSession, { number, id }: Detach): void {
+  session.attached.get(id)?.detach();
+  session.attached.delete(id);
+  session.control.send({ settled: { number } });
+}
+
+function isPointType(type: string): type is PointType {
+  return exchangeTypes.some(({ name }) => name === type);
+}

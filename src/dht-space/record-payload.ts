@@ -1,0 +1,219 @@
+import { multiaddr } from '@multiformats/multiaddr';
+import type { PointType } from '../overlay/index.js';
+import { RecordError } from './envelope.js';
+import {
+  MANIFEST_VALIDITY_MS,
+  MAX_ADDRESSES_PER_MEMBER,
+  MAX_CLOCK_SKEW_MS,
+  MAX_NAME_BYTES,
+  MAX_POINTS_PER_MEMBER,
+  MEMBER_VALIDITY_MS,
+  POINT_VALIDITY_MS,
+} from './limits.js';
+import type {
+  MemberRecord,
+  PointRecord,
+  RecordKind,
+  RecordOf,
+  SpaceManifest,
+  SpaceRecord,
+} from './records.js';
+import { MemberRecord as MemberMessage } from './wire/member-record.js';
+import { PointRecord as PointMessage } from './wire/point-record.js';
+import { SpaceManifest as ManifestMessage } from './wire/space-manifest.js';
+
+const SPACE_ID_BYTES = 32;
+const POINT_TYPES: ReadonlySet<string> = new Set<PointType>(['direct', 'fanout', 'topic', 'headers']);
+const ACCESS = ['open', 'granted'] as const;
+
+/** How one kind of record is written, read and checked. The signer stands in for the field that names it. */
+interface Format<R extends SpaceRecord> {
+  readonly validityMs: number;
+  signer(record: R): string;
+  encode(record: R): Uint8Array;
+  decode(payload: Uint8Array, signer: string): R;
+  /** @throws RecordError `malformed` */
+  check(record: R): void;
+}
+
+const MANIFEST: Format<SpaceManifest> = {
+  validityMs: MANIFEST_VALIDITY_MS,
+  signer: (record) => record.owner,
+  encode: (record) => ManifestMessage.encode({ ...record, access: ACCESS.indexOf(record.access) + 1 }),
+  decode(payload, owner) {
+    const { space, createdMs, access, sequence, expiresMs, deleted } = ManifestMessage.decode(payload);
+    const word = ACCESS[access - 1];
+    if (word === undefined) throw malformed(`access ${access} is not known`);
+    return { kind: 'space-manifest', space, owner, createdMs, access: word, sequence, expiresMs, deleted };
+  },
+  check(record) {
+    checkName('space', record.space);
+    checkCount('createdMs', record.createdMs);
+  },
+};
+
+const POINT: Format<PointRecord> = {
+  validityMs: POINT_VALIDITY_MS,
+  signer: (record) => record.author,
+  encode(record) {
+    const spaceId = Uint8Array.from(spaceIdToBytes(record.spaceId));
+    return PointMessage.encode({
+      ...record,
+      spaceId,
+      arguments: Uint8Array.from(Buffer.from(record.arguments)),
+    });
+  },
+  decode(payload, author) {
+    const { spaceId, name, type, arguments: text, createdMs, ...rest } = PointMessage.decode(payload);
+    const { sequence, expiresMs, closed, deleted } = rest;
+    const definition = { name, type: type as PointType, arguments: utf8('arguments', text) };
+    const times = { createdMs, sequence, expiresMs };
+    return {
+      kind: 'point-record',
+      spaceId: spaceIdFromBytes(spaceId),
+      ...definition,
+      ...times,
+      author,
+      closed,
+      deleted,
+    };
+  },
+  check(record) {
+    checkName('name', record.name);
+    checkCount('createdMs', record.createdMs);
+    if (!POINT_TYPES.has(record.type)) throw malformed(`type ${JSON.stringify(record.type)} is not known`);
+    if (!isJsonObject(record.arguments)) throw malformed('arguments are not the JSON text of a table');
+  },
+};
+
+const MEMBER: Format<MemberRecord> = {
+  validityMs: MEMBER_VALIDITY_MS,
+  signer: (record) => record.peer,
+  encode(record) {
+    const spaceId = Uint8Array.from(spaceIdToBytes(record.spaceId));
+    const addresses = record.addresses.map((address) => Uint8Array.from(multiaddr(address).bytes));
+    return MemberMessage.encode({ ...record, spaceId, addresses, points: [...record.points] });
+  },
+  decode(payload, peer) {
+    const { spaceId, epoch, sequence, expiresMs, addresses, points, left } = MemberMessage.decode(payload);
+    const texts = addresses.map((address) => multiaddr(address).toString());
+    const version = { epoch, sequence, expiresMs };
+    return {
+      kind: 'member-record',
+      spaceId: spaceIdFromBytes(spaceId),
+      peer,
+      ...version,
+      addresses: texts,
+      points,
+      left,
+    };
+  },
+  check(record) {
+    if (record.addresses.length > MAX_ADDRESSES_PER_MEMBER) throw malformed('too many addresses');
+    if (record.points.length > MAX_POINTS_PER_MEMBER) throw malformed('too many points');
+    for (const point of record.points) checkName('points', point);
+  },
+};
+
+const FORMATS: { readonly [K in RecordKind]: Format<RecordOf<K>> } = {
+  'space-manifest': MANIFEST,
+  'point-record': POINT,
+  'member-record': MEMBER,
+};
+
+export function payloadTypeOf(kind: RecordKind): string {
+  return `/xspace/${kind}`;
+}
+
+export function signerOf(record: SpaceRecord): string {
+  return format(record.kind).signer(record);
+}
+
+/** @throws RecordError `malformed` */
+export function encodePayload(record: SpaceRecord): Uint8Array {
+  checkForm(record);
+  return format(record.kind).encode(record);
+}
+
+/** @throws RecordError `malformed` */
+export function decodePayload<K extends RecordKind>(
+  kind: K,
+  payload: Uint8Array,
+  signer: string,
+): RecordOf<K> {
+  try {
+    const record = FORMATS[kind].decode(payload, signer);
+    checkForm(record);
+    return record as RecordOf<K>;
+  } catch (cause) {
+    if (cause instanceof RecordError) throw cause;
+    throw new RecordError('malformed', `not a ${kind}`, { cause });
+  }
+}
+
+/** @throws RecordError `expired` or `not-yet-valid` */
+export function checkTimes(record: SpaceRecord, now: number): void {
+  if (now > record.expiresMs + MAX_CLOCK_SKEW_MS)
+    throw new RecordError('expired', `expired ${now - record.expiresMs} ms ago`);
+  const created = record.kind === 'member-record' ? 0 : record.createdMs;
+  if (created > now + MAX_CLOCK_SKEW_MS) {
+    throw new RecordError('not-yet-valid', `created ${created - now} ms in the future`);
+  }
+  const remainingMs = record.expiresMs - now;
+  if (remainingMs > format(record.kind).validityMs + MAX_CLOCK_SKEW_MS) {
+    throw new RecordError('not-yet-valid', `good for ${remainingMs} ms, which is too long`);
+  }
+}
+
+export function spaceIdToBytes(spaceId: string): Uint8Array {
+  return Buffer.from(spaceId, 'hex');
+}
+
+/** @throws RecordError `malformed` when these are not 32 bytes */
+export function spaceIdFromBytes(bytes: Uint8Array): string {
+  if (bytes.length !== SPACE_ID_BYTES)
+    throw malformed(`a space id has ${SPACE_ID_BYTES} bytes, not ${bytes.length}`);
+  return Buffer.from(bytes).toString('hex');
+}
+
+/** The table is exhaustive by type; which entry a record has is known at run time only. */
+function format(kind: RecordKind): Format<SpaceRecord> {
+  return FORMATS[kind] as unknown as Format<SpaceRecord>;
+}
+
+function checkForm(record: SpaceRecord): void {
+  checkCount('sequence', record.sequence);
+  checkCount('expiresMs', record.expiresMs);
+  format(record.kind).check(record);
+}
+
+function checkName(field: string, name: string): void {
+  const bytes = Buffer.byteLength(name);
+  if (bytes === 0 || bytes > MAX_NAME_BYTES)
+    throw malformed(`${field} has ${bytes} bytes, not 1 to ${MAX_NAME_BYTES}`);
+}
+
+function checkCount(field: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) throw malformed(`${field} is not a whole number`);
+}
+
+function utf8(field: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new RecordError('malformed', `${field} is not UTF-8`, { cause });
+  }
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+function malformed(message: string): RecordError {
+  return new RecordError('malformed', message);
+}

@@ -1,0 +1,57 @@
+/**
+ * Changes sent over one control stream are numbered, so that one number acknowledges all before it; and each space
+ * is marked once the other side has told all about its part in it. What is waited for here is also over when the
+ * session is: whoever waits for "the participants linked now" must not wait for one that is not.
+ */
+export class Settlement {
+  #sent = 0;
+  #acknowledged = 0;
+  #over = false;
+  readonly #waiting: { readonly number: number; readonly resolve: () => void }[] = [];
+  readonly #synced = new Map<string, PromiseWithResolvers<void>>();
+
+  /** The number of the change that is being sent. */
+  next(): number {
+    this.#sent += 1;
+    return this.#sent;
+  }
+
+  /** @throws Error when the number was never sent */
+  acknowledge(number: number): void {
+    if (number > this.#sent) throw new Error(`change ${number} was acknowledged and never sent`);
+    this.#acknowledged = Math.max(this.#acknowledged, number);
+    while ((this.#waiting[0]?.number ?? Number.POSITIVE_INFINITY) <= number) this.#waiting.shift()?.resolve();
+  }
+
+  /** Resolves when all that was sent so far is acknowledged. */
+  settled(): Promise<void> {
+    if (this.#over || this.#acknowledged >= this.#sent) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.push({ number: this.#sent, resolve });
+    return promise;
+  }
+
+  markSynced(spaceId: string): void {
+    this.#sync(spaceId).resolve();
+  }
+
+  /** Resolves when the other side has told all about its part in the space. */
+  synced(spaceId: string): Promise<void> {
+    return this.#over ? Promise.resolve() : this.#sync(spaceId).promise;
+  }
+
+  end(): void {
+    this.#over = true;
+    for (const { resolve } of this.#waiting.splice(0)) resolve();
+    for (const { resolve } of this.#synced.values()) resolve();
+  }
+
+  #sync(spaceId: string): PromiseWithResolvers<void> {
+    let entry = this.#synced.get(spaceId);
+    if (entry === undefined) {
+      entry = Promise.withResolvers<void>();
+      this.#synced.set(spaceId, entry);
+    }
+    return entry;
+  }
+}

@@ -1,0 +1,347 @@
+import type { Multiaddr } from '@multiformats/multiaddr';
+import type { Logger, PointDefinition } from '../overlay/index.js';
+import { assertSamePoint } from '../overlay/index.js';
+import { aborted } from './aborted.js';
+import type { DefinitionsHost } from './definitions.js';
+import { Definitions, definitionOf } from './definitions.js';
+import type { Directory } from './directory.js';
+import {
+  DISCOVERY_INTERVAL_MS,
+  DISCOVERY_LIMIT_MS,
+  FIRST_DISCOVERY_MS,
+  MANIFEST_VALIDITY_MS,
+} from './limits.js';
+import type { Link } from './link.js';
+import type { LinkSession } from './link-session.js';
+import type { Links } from './links.js';
+import type { MembersHost } from './members.js';
+import { Members } from './members.js';
+import type { OverlayNode } from './node.js';
+import type { Participant } from './participant.js';
+import type { PointHost } from './point.js';
+import { DhtPoint } from './point.js';
+import type { PointRecord, Sealed, SpaceManifest } from './records.js';
+import { open, RecordError, seal, spaceIdOf, spaceIdToBytes } from './records.js';
+import type { Definitions as DefinitionsMessage, FoundSpace } from './wire/control.js';
+
+/** Definitions in one control message, so that it stays far below the limit of its size. */
+const DEFINITIONS_PER_MESSAGE = 256;
+
+export interface SpaceEnvironment {
+  readonly node: OverlayNode;
+  readonly links: Links;
+  readonly directory: Directory;
+  readonly logger: Logger;
+  /** A number for a new point, unique on this node. */
+  nextPointNumber(): number;
+  /** Asks this peer for the space, and learns what it says. */
+  ask(peer: string): Promise<void>;
+  /** Nothing holds the space any more. */
+  ended(space: DhtSpace): void;
+}
+
+/** A space that this node is a member of: its members, its points, and this node's part in them. */
+export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
+  readonly name: string;
+  readonly owner: string;
+  readonly spaceId: string;
+  readonly self: string;
+  readonly members: Members;
+  /** Seeds given for this space; they are redialled until it ends. */
+  readonly seeds: Multiaddr[] = [];
+  readonly #environment: SpaceEnvironment;
+  #manifest: Sealed<SpaceManifest>;
+  readonly #definitions: Definitions;
+  readonly #points = new Map<string, DhtPoint>();
+  /** A declared space is held by its handle, also without points. */
+  declared = false;
+  #state: 'member' | 'gone' = 'member';
+  #announced = false;
+  #nextDiscoveryMs = 0;
+
+  constructor(manifest: Sealed<SpaceManifest>, environment: SpaceEnvironment) {
+    this.name = manifest.record.space;
+    this.owner = manifest.record.owner;
+    this.spaceId = spaceIdOf(this.name, this.owner);
+    this.self = environment.node.id;
+    this.#manifest = manifest;
+    this.#environment = environment;
+    this.members = new Members(this.spaceId, environment, this);
+    this.#definitions = new Definitions(this, environment);
+  }
+
+  get gone(): boolean {
+    return this.#state === 'gone';
+  }
+
+  /** Becomes a member: tells those known, and later the DHT, of which a join has no need while it has its hands full. */
+  enter(): void {
+    const { directory, links } = this.#environment;
+    this.members.tell([]);
+    directory.keepManifest(this.#manifest);
+    this.#nextDiscoveryMs = links.now() + links.random() * FIRST_DISCOVERY_MS;
+  }
+
+  /** What a newcomer is handed. */
+  found(): FoundSpace {
+    return {
+      manifest: this.#manifest.bytes,
+      members: [...this.members.records],
+      points: [...this.#definitions.records],
+    };
+  }
+
+  /** What another member handed over, or told since. @throws RecordError when it is no signed record of this space */
+  learn(found: FoundSpace): void {
+    if (found.manifest.length > 0) this.#learnManifest(found.manifest);
+    this.members.learn(found.members);
+    this.#definitions.learn(found.points);
+  }
+
+  // --- joining and leaving points ---
+
+  /**
+   * This node's part in the point, which is defined where it does not exist yet.
+   *
+   * @throws SpaceError `conflict`
+   */
+  async takePart(wanted: PointDefinition, signal: AbortSignal): Promise<DhtPoint> {
+    const existing = this.#points.get(wanted.name);
+    if (existing !== undefined) {
+      assertSamePoint(this.name, existing.definition, wanted);
+      return existing;
+    }
+    const record = await this.#definitions.define(wanted, signal);
+    // Two aliases of one point may be declared at the same time.
+    const meanwhile = this.#points.get(wanted.name);
+    if (meanwhile !== undefined) {
+      assertSamePoint(this.name, meanwhile.definition, wanted);
+      return meanwhile;
+    }
+    return this.#open(wanted, record);
+  }
+
+  /** Resolves when the participants found are linked and have told all, or could not be reached, or in time. */
+  async linkParticipants(point: DhtPoint, signal: AbortSignal): Promise<void> {
+    const found = this.members.others.filter(({ points }) => points.includes(point.definition.name));
+    const linking = Promise.all(found.map(({ peer }) => this.#linkTo(peer))).then(() => point.settled());
+    await Promise.race([linking, aborted(signal)]);
+  }
+
+  async left(point: DhtPoint): Promise<void> {
+    const { name } = point.definition;
+    this.#points.delete(name);
+    this.#tellPoints();
+    await this.#definitions.release(name, !this.hasParticipant(name));
+    this.release();
+  }
+
+  // --- deletion ---
+
+  deleteEverywhere(point: DhtPoint): Promise<void> {
+    return this.#definitions.delete(point.definition.name);
+  }
+
+  /** Deletes the space everywhere; only its owner can. */
+  async deleteSpace(): Promise<void> {
+    const { links, node, directory } = this.#environment;
+    const { record } = this.#manifest;
+    const deleted: SpaceManifest = {
+      ...record,
+      sequence: record.sequence + 1,
+      expiresMs: links.now() + MANIFEST_VALIDITY_MS,
+      deleted: true,
+    };
+    const sealed = seal(deleted, node.privateKey);
+    this.#setManifest(sealed);
+    await directory.putManifest(sealed).catch(() => {});
+  }
+
+  /** Leaves the space when neither a handle nor a point holds it. */
+  release(): void {
+    if (!this.declared && this.#points.size === 0) this.leave();
+  }
+
+  /** This node stops: every session leaves, then the node. */
+  async close(): Promise<void> {
+    this.declared = false;
+    await Promise.all([...this.#points.values()].map((point) => point.local.leave()));
+    this.leave();
+  }
+
+  leave(): void {
+    if (this.#state === 'gone') return;
+    this.#state = 'gone';
+    const { directory } = this.#environment;
+    this.members.leave();
+    directory.withdraw(this.name);
+    directory.releaseManifest(this.spaceId);
+    for (const name of this.#points.keys()) directory.releasePoint(this.spaceId, name);
+    this.#environment.ended(this);
+  }
+
+  // --- sessions ---
+
+  linked(link: Link): void {
+    this.members.alive(link.peer);
+    this.syncWith(link);
+  }
+
+  /** The last participant of a point may have left without seeing that it was the last: then one member closes it. */
+  pointsLeft(points: readonly string[]): void {
+    for (const name of points) {
+      if (!this.hasParticipant(name) && this.members.isFirst) void this.#definitions.release(name, true);
+    }
+  }
+
+  /** Tells the other side of a link all about this node's part, once a session. */
+  syncWith(link: Link): void {
+    const { session } = link;
+    if (session === undefined || session.told.has(this.spaceId)) return;
+    session.told.add(this.spaceId);
+    this.members.syncWith(session);
+    const points = this.#definitions.records;
+    for (let at = 0; at === 0 || at < points.length; at += DEFINITIONS_PER_MESSAGE) {
+      this.#sendDefinitions(session, points.slice(at, at + DEFINITIONS_PER_MESSAGE), at === 0);
+    }
+    for (const point of this.#points.values()) point.attachTo(link, session);
+    session.control.send({ synced: { spaceId: spaceIdToBytes(this.spaceId) } });
+  }
+
+  /** The other side of a link takes part in a point of the space. */
+  attached(participant: Participant): void {
+    const point = this.#points.get(participant.name);
+    if (point !== undefined && point.definition.type === participant.type) point.admit(participant);
+  }
+
+  /** @throws RecordError when a record is no signed definition of this space; the sender is to be dropped */
+  onDefinitions(definitions: DefinitionsMessage): void {
+    if (definitions.manifest.length > 0) this.#learnManifest(definitions.manifest);
+    this.#definitions.learn(definitions.points);
+  }
+
+  hasParticipant(point: string): boolean {
+    return this.#points.has(point) || this.members.others.some(({ points }) => points.includes(point));
+  }
+
+  tick(nowMs: number): void {
+    this.members.tick(nowMs);
+    this.#definitions.expire(nowMs);
+    if (nowMs < this.#nextDiscoveryMs) return;
+    this.#nextDiscoveryMs = nowMs + DISCOVERY_INTERVAL_MS;
+    void this.discover();
+  }
+
+  // --- definitions ---
+
+  #open(definition: PointDefinition, record: Sealed<PointRecord>): DhtPoint {
+    const point = new DhtPoint(definition, this.#environment.nextPointNumber(), this);
+    this.#points.set(definition.name, point);
+    this.#definitions.keep(record);
+    this.#tellPoints();
+    for (const link of this.#environment.links) {
+      const participant = link.participants.get(this.spaceId + definition.name);
+      if (participant?.type === definition.type) point.admit(participant);
+      const { session } = link;
+      if (session?.told.has(this.spaceId)) point.attachTo(link, session);
+    }
+    return point;
+  }
+
+  #tellPoints(): void {
+    this.members.tell([...this.#points.keys()]);
+  }
+
+  #learnManifest(bytes: Uint8Array): void {
+    if (Buffer.compare(this.#manifest.bytes, bytes) === 0) return;
+    const sealed = open('space-manifest', bytes, this.#environment.links.now());
+    const { space, owner, sequence } = sealed.record;
+    if (spaceIdOf(space, owner) !== this.spaceId)
+      throw new RecordError('malformed', 'a manifest of another space');
+    if (sequence > this.#manifest.record.sequence) this.#setManifest(sealed);
+  }
+
+  #setManifest(sealed: Sealed<SpaceManifest>): void {
+    this.#manifest = sealed;
+    for (const session of this.#sessions()) this.#sendDefinitions(session, [], true);
+    if (!sealed.record.deleted) return;
+    for (const point of this.#points.values())
+      point.deleted(`exchange space '${this.name}' was deleted by its owner`);
+    this.#points.clear();
+    this.leave();
+  }
+
+  /** A definition that takes precedence over the one before: others are told, and this node's part follows it. */
+  defined(sealed: Sealed<PointRecord>, isNews: boolean): void {
+    const { name, closed, deleted } = sealed.record;
+    if (isNews) for (const session of this.#sessions()) this.#sendDefinitions(session, [sealed.bytes], false);
+    const point = this.#points.get(name);
+    if (point === undefined) return;
+    // Whoever closed it took itself for the last participant.
+    if (closed && !deleted) {
+      this.#definitions.reopen(name);
+      return;
+    }
+    if (deleted) {
+      this.#points.delete(name);
+      void this.#definitions.release(name, false);
+      point.deleted(`exchange point '${name}' was deleted`);
+      this.#tellPoints();
+      this.release();
+      return;
+    }
+    try {
+      assertSamePoint(this.name, definitionOf(sealed.record), point.definition);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#environment.logger.warn(
+        { space: this.name, point: name, reason },
+        'this alias lost against another definition',
+      );
+      point.conflicted(reason);
+    }
+  }
+
+  #sendDefinitions(session: LinkSession, points: readonly Uint8Array[], withManifest: boolean): void {
+    const manifest = withManifest ? this.#manifest.bytes : new Uint8Array(0);
+    session.control.send({
+      definitions: { spaceId: spaceIdToBytes(this.spaceId), points: [...points], manifest },
+    });
+  }
+
+  // --- finding members ---
+
+  /** Announces first and looks up after: of two nodes that do so at the same time, at least one sees the other. */
+  async discover(): Promise<void> {
+    const { directory, logger } = this.#environment;
+    const limit = AbortSignal.timeout(DISCOVERY_LIMIT_MS);
+    try {
+      // The directory repeats it.
+      if (!this.#announced) {
+        this.#announced = true;
+        await Promise.race([directory.announce(this.name), aborted(limit)]);
+      }
+      const known = new Set(this.members.others.map(({ peer }) => peer));
+      const asked: Promise<void>[] = [];
+      for await (const peer of directory.findMembers(this.name, { signal: limit })) {
+        if (!known.has(peer.toString())) asked.push(this.#environment.ask(peer.toString()));
+      }
+      await Promise.race([Promise.allSettled(asked), aborted(limit)]);
+    } catch (error) {
+      logger.debug({ err: error, space: this.name }, 'could not look for members');
+    }
+  }
+
+  async #linkTo(peer: string): Promise<void> {
+    const link = this.#environment.links.get(peer);
+    if (link === undefined) return;
+    await link.attempted();
+    await link.session?.settlement.synced(this.spaceId);
+  }
+
+  *#sessions(): Iterable<LinkSession> {
+    for (const { session } of this.#environment.links) {
+      if (session?.told.has(this.spaceId)) yield session;
+    }
+  }
+}
