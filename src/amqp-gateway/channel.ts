@@ -1,0 +1,184 @@
+import type { Method, MethodArguments, MethodName } from './codec/index.js';
+import { FRAME_METHOD } from './codec/index.js';
+import type { Connection } from './connection.js';
+import type { AssembledSink, Publication } from './content-assembly.js';
+import { ContentAssembly } from './content-assembly.js';
+import { Deliveries } from './deliveries.js';
+import { CHANNEL_CLOSE_ID, CHANNEL_CLOSE_OK_ID, methodFrame } from './frames.js';
+import { HELD_FRAME_OVERHEAD_BYTES } from './limits.js';
+import type { ContentMessage } from './message.js';
+import { handleOnChannel } from './methods.js';
+import { Publishing } from './publishing.js';
+import type { ChannelError } from './reply-code.js';
+
+/** What a frame meets: one function per state of the channel. */
+type Receive = (type: number, bytes: Buffer, start: number, end: number) => void;
+
+interface HeldFrame {
+  readonly type: number;
+  readonly bytes: Buffer;
+}
+
+/**
+ * One channel, from channel.open on.
+ *
+ *     open ⇄ waiting (a request is being answered: frames are held back, in order)
+ *       └──▶ closing (this side closed it: frames are discarded until close-ok) ──▶ closed
+ */
+export class Channel implements AssembledSink {
+  readonly number: number;
+  readonly connection: Connection;
+  readonly deliveries: Deliveries;
+  readonly publishing: Publishing;
+  /** AMQP 0-9-1 §1.7.2: an empty queue name means the queue that was declared last. */
+  lastQueue: string | undefined;
+  readonly #assembly: ContentAssembly;
+  #receive: Receive;
+  #held: HeldFrame[] = [];
+  #nextHeld = 0;
+  #gone: AbortController | undefined;
+
+  constructor(number: number, connection: Connection) {
+    this.number = number;
+    this.connection = connection;
+    this.deliveries = new Deliveries(number, connection, (consumerTag) => this.#queueGone(consumerTag));
+    this.publishing = new Publishing(number, connection, this.deliveries);
+    this.#assembly = new ContentAssembly(this, connection.reading, connection.services.memory);
+    this.#receive = this.#open;
+  }
+
+  /** Class id and method id of the method that is being handled. */
+  get methodId(): number {
+    return this.#assembly.methodId;
+  }
+
+  /** Whether a request is being answered, so that what came after it has yet to be done. */
+  get isWaiting(): boolean {
+    return this.#receive === this.#waiting;
+  }
+
+  /** Aborted when nobody waits for answers of this channel any more. */
+  get signal(): AbortSignal {
+    this.#gone ??= new AbortController();
+    return this.#gone.signal;
+  }
+
+  frame(type: number, bytes: Buffer, start: number, end: number): void {
+    this.#receive(type, bytes, start, end);
+  }
+
+  /** Answers a request; too late where the channel has been closed since. */
+  reply<N extends MethodName>(name: N, args: MethodArguments<N>): void {
+    if (this.#receive !== this.#open && this.#receive !== this.#waiting) return;
+    this.connection.output.frame(methodFrame(this.number, name, args));
+  }
+
+  /** Answers once what was asked for is done, if the client wants an answer at all. */
+  answer<N extends MethodName>(
+    done: Promise<void> | undefined,
+    noWait: boolean,
+    name: N,
+    args: MethodArguments<N>,
+  ): Promise<void> | undefined {
+    if (done !== undefined) return done.then(() => this.answer(undefined, noWait, name, args));
+    if (!noWait) this.reply(name, args);
+    return undefined;
+  }
+
+  method(method: Method): void {
+    const answered = handleOnChannel(this, method);
+    if (answered === undefined) return;
+    this.#receive = this.#waiting;
+    answered.then(
+      () => this.#goOn(),
+      (error: unknown) => {
+        if (this.#receive !== this.#waiting) return;
+        this.connection.failed(error, this);
+        this.connection.channelSettled();
+      },
+    );
+  }
+
+  content(publication: Publication, message: ContentMessage, flags: number): void {
+    this.publishing.publish(publication, message, flags);
+  }
+
+  /** AMQP 0-9-1 §1.5.2.5: closes the channel for a reason, and discards everything until the client has confirmed. */
+  fail(error: ChannelError): void {
+    const classId = this.methodId >>> 16;
+    const methodId = this.methodId & 0xffff;
+    this.release();
+    this.#receive = this.#closing;
+    const close = methodFrame(this.number, 'channel.close', { ...error.reply, classId, methodId });
+    this.connection.output.frame(close);
+  }
+
+  /** The client closed the channel. */
+  close(): void {
+    this.release();
+    this.connection.output.frame(methodFrame(this.number, 'channel.close-ok', {}));
+    this.connection.forget(this);
+  }
+
+  /** Gives back everything that the channel holds, and goes deaf. */
+  release(): void {
+    if (this.#receive === this.#closed || this.#receive === this.#closing) return;
+    this.#receive = this.#closed;
+    this.#assembly.abandon();
+    this.#gone?.abort();
+    this.publishing.release();
+    this.deliveries.release();
+    this.#dropHeld();
+  }
+
+  readonly #open: Receive = (type, bytes, start, end) => {
+    this.#assembly.frame(type, bytes, start, end);
+  };
+
+  readonly #waiting: Receive = (type, bytes, start, end) => {
+    this.#held.push({ type, bytes: Buffer.from(bytes.subarray(start, end)) });
+    this.connection.intake.hold(end - start + HELD_FRAME_OVERHEAD_BYTES);
+  };
+
+  readonly #closing: Receive = (type, bytes, start, end) => {
+    if (type !== FRAME_METHOD || end - start < 4) return;
+    const id = bytes.readUInt32BE(start);
+    if (id === CHANNEL_CLOSE_OK_ID) this.connection.forget(this);
+    // Both sides closed at once: the client's close is confirmed, and it still has to confirm ours.
+    if (id === CHANNEL_CLOSE_ID)
+      this.connection.output.frame(methodFrame(this.number, 'channel.close-ok', {}));
+  };
+
+  readonly #closed: Receive = () => {};
+
+  /** The request is answered: takes up what came since, until one of those has to wait. */
+  #goOn(): void {
+    if (this.#receive !== this.#waiting) return;
+    this.#receive = this.#open;
+    if (this.#nextHeld * 2 > this.#held.length) {
+      this.#held.splice(0, this.#nextHeld);
+      this.#nextHeld = 0;
+    }
+    while (this.#receive === this.#open) {
+      const frame = this.#held[this.#nextHeld];
+      if (frame === undefined) break;
+      this.#nextHeld++;
+      this.connection.intake.hold(-frame.bytes.length - HELD_FRAME_OVERHEAD_BYTES);
+      this.connection.handle(frame.type, this.number, frame.bytes, 0, frame.bytes.length);
+    }
+    this.connection.channelSettled();
+  }
+
+  #dropHeld(): void {
+    for (const { bytes } of this.#held.slice(this.#nextHeld)) {
+      this.connection.intake.hold(-bytes.length - HELD_FRAME_OVERHEAD_BYTES);
+    }
+    this.#held = [];
+    this.#nextHeld = 0;
+  }
+
+  #queueGone(consumerTag: string): void {
+    const { capabilities } = this.connection.session;
+    if (capabilities.has('consumer_cancel_notify')) this.reply('basic.cancel', { consumerTag, noWait: true });
+  }
+}

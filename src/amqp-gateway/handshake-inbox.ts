@@ -1,0 +1,98 @@
+import type { ClientReceiver, HeaderReceiver } from './client-stream.js';
+import type { Method, MethodArguments, MethodName } from './codec/index.js';
+import { decodeMethod, FRAME_HEARTBEAT, FRAME_METHOD } from './codec/index.js';
+import { ConnectionError } from './reply-code.js';
+
+/** The client has left in the middle of the handshake, with connection.close or without a word. */
+export class ClientLeft extends Error {
+  override readonly name = 'ClientLeft';
+  readonly politely: boolean;
+
+  constructor(politely: boolean) {
+    super('the client left during the handshake');
+    this.politely = politely;
+  }
+}
+
+interface EarlyFrame {
+  readonly type: number;
+  readonly channel: number;
+  readonly bytes: Buffer;
+}
+
+/**
+ * What a client sends during the handshake, one thing after the other for whoever awaits it. What comes before its turn
+ * waits: the handshake itself waits for nobody but the client, so that is one read of the socket at most.
+ */
+export class HandshakeInbox implements HeaderReceiver {
+  readonly #frames: EarlyFrame[] = [];
+  #header: Buffer | undefined;
+  #over: unknown;
+  #arrived = () => {};
+
+  protocolHeader(header: Buffer): void {
+    this.#header = header;
+    this.#arrived();
+  }
+
+  frame(type: number, channel: number, bytes: Buffer, start: number, end: number): void {
+    this.#frames.push({ type, channel, bytes: Buffer.from(bytes.subarray(start, end)) });
+    this.#arrived();
+  }
+
+  malformed(error: unknown): void {
+    this.#over ??= error;
+    this.#arrived();
+  }
+
+  ended(): void {
+    this.malformed(new ClientLeft(false));
+  }
+
+  async receiveHeader(): Promise<Buffer> {
+    while (this.#header === undefined) await this.#more();
+    return this.#header;
+  }
+
+  /** @throws ConnectionError where the client sends anything else, ClientLeft, CodecError */
+  async receive<N extends MethodName>(name: N): Promise<MethodArguments<N>> {
+    for (;;) {
+      const frame = this.#frames.shift();
+      if (frame === undefined) await this.#more();
+      else if (frame.type !== FRAME_HEARTBEAT) return argumentsOf(frame, name);
+    }
+  }
+
+  /** Hands what has come beyond the handshake, good or bad, to whoever takes the frames from now on. */
+  passOn(receiver: ClientReceiver): void {
+    for (const { type, channel, bytes } of this.#frames.splice(0))
+      receiver.frame(type, channel, bytes, 0, bytes.length);
+    if (this.#over instanceof ClientLeft) receiver.ended();
+    else if (this.#over !== undefined) receiver.malformed(this.#over);
+  }
+
+  async #more(): Promise<void> {
+    if (this.#over !== undefined) throw this.#over;
+    await new Promise<void>((resolve) => {
+      this.#arrived = resolve;
+    });
+  }
+}
+
+function argumentsOf<N extends MethodName>(
+  { type, channel, bytes }: EarlyFrame,
+  name: N,
+): MethodArguments<N> {
+  if (type !== FRAME_METHOD)
+    throw new ConnectionError('unexpected-frame', `expected ${name}, got no method frame`);
+  const method: Method = decodeMethod(bytes, 0, bytes.length);
+  if (method.name === 'connection.close') throw new ClientLeft(true);
+  // AMQP 0-9-1 §4.2.3: class connection is on channel 0.
+  if (method.name !== name || channel !== 0) {
+    throw new ConnectionError(
+      'command-invalid',
+      `expected ${name}, got ${method.name} on channel ${channel}`,
+    );
+  }
+  return method.arguments as MethodArguments<N>;
+}

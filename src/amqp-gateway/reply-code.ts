@@ -1,0 +1,131 @@
+import { BrokerError } from '../broker/index.js';
+import { SpaceError } from '../overlay/index.js';
+import { CodecError } from './codec/index.js';
+
+/** Soft errors of AMQP 0-9-1 §1.2: they close the channel. 540 is one for aliases: the paper asks for it. */
+const CHANNEL_CODES = {
+  'content-too-large': 311,
+  'access-refused': 403,
+  'not-found': 404,
+  'resource-locked': 405,
+  'precondition-failed': 406,
+  'not-implemented': 540,
+} as const;
+
+/** Hard errors of AMQP 0-9-1 §1.2: they close the connection. 403 is one for a failed login, as in RabbitMQ. */
+const CONNECTION_CODES = {
+  'connection-forced': 320,
+  'access-refused': 403,
+  'frame-error': 501,
+  'syntax-error': 502,
+  'command-invalid': 503,
+  'channel-error': 504,
+  'unexpected-frame': 505,
+  'not-allowed': 530,
+  'not-implemented': 540,
+  'internal-error': 541,
+} as const;
+
+export type ChannelCondition = keyof typeof CHANNEL_CODES;
+export type ConnectionCondition = keyof typeof CONNECTION_CODES;
+
+/** The text that basic.return carries with 312 (AMQP 0-9-1 §1.8.3.9). */
+export const NO_ROUTE = { replyCode: 312, replyText: 'NO_ROUTE' } as const;
+
+/** What ends a channel and leaves its connection alone. */
+export class ChannelError extends Error {
+  override readonly name = 'ChannelError';
+  readonly condition: ChannelCondition;
+
+  constructor(condition: ChannelCondition, text: string, options?: ErrorOptions) {
+    super(text, options);
+    this.condition = condition;
+  }
+
+  get reply(): Reply {
+    return replyWith(CHANNEL_CODES[this.condition], this.condition, this.message);
+  }
+}
+
+/** What ends a connection. */
+export class ConnectionError extends Error {
+  override readonly name = 'ConnectionError';
+  readonly condition: ConnectionCondition;
+
+  constructor(condition: ConnectionCondition, text: string, options?: ErrorOptions) {
+    super(text, options);
+    this.condition = condition;
+  }
+
+  get reply(): Reply {
+    return replyWith(CONNECTION_CODES[this.condition], this.condition, this.message);
+  }
+}
+
+interface Reply {
+  readonly replyCode: number;
+  readonly replyText: string;
+}
+
+/** Translates whatever was thrown; what nobody expected is an INTERNAL_ERROR, with its cause for the log. */
+export function failureOf(error: unknown): ChannelError | ConnectionError {
+  if (error instanceof ChannelError || error instanceof ConnectionError) return error;
+  if (error instanceof BrokerError) return brokerFailure(error);
+  if (error instanceof SpaceError) return spaceFailure(error);
+  if (error instanceof CodecError && error.code !== 'unencodable') return codecFailure(error.code, error);
+  return new ConnectionError('internal-error', 'the request failed inside the node', { cause: error });
+}
+
+function brokerFailure(error: BrokerError): ChannelError | ConnectionError {
+  const options = { cause: error };
+  switch (error.code) {
+    case 'access-refused':
+    case 'not-found':
+    case 'resource-locked':
+    case 'precondition-failed':
+      return new ChannelError(error.code, error.message, options);
+    case 'command-invalid':
+    case 'not-implemented':
+      return new ConnectionError(error.code, error.message, options);
+    default:
+      return error.code satisfies never;
+  }
+}
+
+function spaceFailure(error: SpaceError): ChannelError {
+  const options = { cause: error };
+  switch (error.code) {
+    case 'invalid-argument':
+    case 'conflict':
+      return new ChannelError('precondition-failed', error.message, options);
+    case 'not-found':
+      return new ChannelError('not-found', error.message, options);
+    case 'refused':
+      return new ChannelError('access-refused', error.message, options);
+    default:
+      return error.code satisfies never;
+  }
+}
+
+function codecFailure(
+  code: 'frame-error' | 'syntax-error' | 'command-invalid',
+  cause: CodecError,
+): ConnectionError {
+  return new ConnectionError(code, cause.message, { cause });
+}
+
+/** RabbitMQ's form, which clients show and match: `NOT_FOUND - no queue 'q' in vhost '/'`. */
+function replyWith(replyCode: number, condition: string, text: string): Reply {
+  return { replyCode, replyText: shortText(`${condition.toUpperCase().replaceAll('-', '_')} - ${text}`) };
+}
+
+const MAX_REPLY_TEXT_BYTES = 255;
+
+/** Cuts a text for people to what a short string holds, and never within a character. */
+function shortText(text: string): string {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= MAX_REPLY_TEXT_BYTES) return text;
+  let end = MAX_REPLY_TEXT_BYTES;
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
+}

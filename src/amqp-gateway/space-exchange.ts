@@ -1,0 +1,274 @@
+import type { Exchange, ExchangeHooks, Message, VirtualHost } from '../broker/index.js';
+import type {
+  Content,
+  FieldTable,
+  Logger,
+  Pattern,
+  PointReceiver,
+  PointSession,
+  SpaceHandle,
+  SpaceImplementation,
+} from '../overlay/index.js';
+import { exchangeType, SpaceError } from '../overlay/index.js';
+import { assertEqualArguments, parseAliasArguments, parseSpaceArguments } from './alias-arguments.js';
+import type { AliasDeclaration, AliasHandler } from './alias-handler.js';
+import { CodecError } from './codec/index.js';
+import { ContentMessage, remoteMessage } from './message.js';
+
+const SPACE = 'x-exchangespace';
+const ALIAS = 'x-exchange';
+/** The paper's other word for it. */
+const ALIAS_SYNONYM = 'x-exchange-point';
+
+/** What stands behind an exchange that is more than one, and the arguments it was declared with, normalised. */
+type Counterpart =
+  | { readonly kind: 'space'; readonly declared: FieldTable; readonly handle: SpaceHandle }
+  | { readonly kind: 'alias'; readonly declared: FieldTable; readonly session: PointSession };
+
+/**
+ * Where AMQP meets the overlay: an exchange of type `x-exchange` is the local alias of a point, one of type
+ * `x-exchangespace` is the local handle of a space. Everything else about them is as for any exchange.
+ */
+export class SpaceExchanges implements AliasHandler {
+  readonly #implementations: ReadonlyMap<string, SpaceImplementation>;
+  readonly #logger: Logger;
+  readonly #counterparts = new Map<Exchange, Counterpart>();
+  /** Declares under way, by virtual host and name: another one of the same name waits for it. */
+  readonly #pending = new Map<string, Promise<void>>();
+
+  constructor(implementations: readonly SpaceImplementation[], logger: Logger) {
+    this.#implementations = new Map(implementations.map((one) => [one.name, one]));
+    this.#logger = logger;
+  }
+
+  declares(type: string): boolean {
+    return type === SPACE || type === ALIAS || type === ALIAS_SYNONYM;
+  }
+
+  refusesTransactions(virtualHost: VirtualHost, exchange: string): boolean {
+    return this.#find(virtualHost, exchange)?.kind === 'alias';
+  }
+
+  async declare(virtualHost: VirtualHost, declaration: AliasDeclaration, signal: AbortSignal): Promise<void> {
+    const spec = normalise(declaration);
+    const key = `${virtualHost.name}\0${spec.name}`;
+    for (let pending = this.#pending.get(key); pending !== undefined; pending = this.#pending.get(key)) {
+      await pending.catch(() => {});
+    }
+    signal.throwIfAborted();
+    const declaring =
+      spec.type === SPACE
+        ? this.#declareSpace(virtualHost, spec, signal)
+        : this.#join(virtualHost, spec, signal);
+    this.#pending.set(key, declaring);
+    try {
+      await declaring;
+    } finally {
+      this.#pending.delete(key);
+    }
+  }
+
+  delete(
+    virtualHost: VirtualHost,
+    name: string,
+    options: { readonly ifUnused: boolean },
+  ): Promise<void> | undefined {
+    const exchange = virtualHost.findExchange(name);
+    const counterpart = exchange && this.#counterparts.get(exchange);
+    if (exchange === undefined || counterpart === undefined) return undefined;
+    // First, so that the exchange's hook has nothing left to close: deleting is more than that.
+    this.#counterparts.delete(exchange);
+    try {
+      virtualHost.deleteExchange(name, options);
+    } catch (error) {
+      this.#counterparts.set(exchange, counterpart);
+      throw error;
+    }
+    if (counterpart.kind === 'space') return counterpart.handle.delete();
+    return this.#left(counterpart.session.leave(), exchange.name);
+  }
+
+  #find(virtualHost: VirtualHost, name: string): Counterpart | undefined {
+    const exchange = virtualHost.findExchange(name);
+    return exchange === undefined ? undefined : this.#counterparts.get(exchange);
+  }
+
+  // --- spaces ---
+
+  async #declareSpace(virtualHost: VirtualHost, spec: AliasDeclaration, signal: AbortSignal): Promise<void> {
+    const { implementation, settings, normalised } = parseSpaceArguments(spec.arguments);
+    const strategy = this.#strategy('implementation', implementation);
+    if (this.#exists(virtualHost, spec, normalised)) return;
+    const handle = await strategy.declareSpace({ space: spec.name, settings }, { signal });
+    try {
+      signal.throwIfAborted();
+      const hooks = new SpaceHooks(() => this.#forget(exchange));
+      const exchange = virtualHost.declareExchange(spec.name, spec, {
+        matching: exchangeType('direct'),
+        hooks,
+      });
+      this.#counterparts.set(exchange, { kind: 'space', declared: normalised, handle });
+    } catch (error) {
+      await this.#left(handle.close(), spec.name);
+      throw error;
+    }
+  }
+
+  // --- points ---
+
+  async #join(virtualHost: VirtualHost, spec: AliasDeclaration, signal: AbortSignal): Promise<void> {
+    const { implementation, request, normalised } = parseAliasArguments(spec.arguments);
+    const strategy = this.#strategy('exchangespace.implementation', implementation);
+    if (this.#exists(virtualHost, spec, normalised)) return;
+    const receiver = new AliasReceiver(virtualHost, spec.name, this.#logger);
+    const session = await strategy.join(request, receiver, { signal });
+    try {
+      signal.throwIfAborted();
+      receiver.assertJoined();
+      const hooks = new AliasHooks(session, () => this.#forget(exchange));
+      const exchange = virtualHost.declareExchange(spec.name, spec, {
+        matching: exchangeType(request.point.type),
+        hooks,
+      });
+      receiver.attach(exchange);
+      this.#counterparts.set(exchange, { kind: 'alias', declared: normalised, session });
+    } catch (error) {
+      await this.#left(session.leave(), spec.name);
+      throw error;
+    }
+  }
+
+  #strategy(field: string, name: string): SpaceImplementation {
+    const implementation = this.#implementations.get(name);
+    if (implementation !== undefined) return implementation;
+    const known = [...this.#implementations.keys()].map((one) => `'${one}'`).join(' or ');
+    throw new SpaceError('invalid-argument', `argument '${field}': expected ${known}, found '${name}'`);
+  }
+
+  /** Whether the very same is there already. @throws BrokerError, SpaceError when something else has the name */
+  #exists(virtualHost: VirtualHost, spec: AliasDeclaration, normalised: FieldTable): boolean {
+    // The broker has no say in the arguments: none of them is its own.
+    virtualHost.assertDeclarable(spec.name, { ...spec, arguments: {} });
+    const existing = this.#find(virtualHost, spec.name);
+    if (existing === undefined) return false;
+    assertEqualArguments(spec.name, normalised, existing.declared);
+    return true;
+  }
+
+  #forget(exchange: Exchange): void {
+    const counterpart = this.#counterparts.get(exchange);
+    this.#counterparts.delete(exchange);
+    if (counterpart === undefined) return;
+    const leaving = counterpart.kind === 'alias' ? counterpart.session.leave() : counterpart.handle.close();
+    void this.#left(leaving, exchange.name);
+  }
+
+  /** For leaving that nobody can do anything about when it fails. */
+  async #left(leaving: Promise<void>, exchange: string): Promise<void> {
+    try {
+      await leaving;
+    } catch (err) {
+      this.#logger.error({ err, exchange }, 'could not leave cleanly');
+    }
+  }
+}
+
+/** One name and one type for what goes by several: as the broker, RabbitMQ drops line breaks from names. */
+function normalise(declaration: AliasDeclaration): AliasDeclaration {
+  const name = declaration.name.replaceAll(/[\r\n]/g, '');
+  return { ...declaration, name, type: declaration.type === SPACE ? SPACE : ALIAS };
+}
+
+type Reception =
+  /** The exchange is not there yet, so nothing can be bound to it. */
+  | { readonly name: 'joining' }
+  | { readonly name: 'attached'; readonly exchange: Exchange }
+  | { readonly name: 'over'; readonly reason: string };
+
+/** Routes what other participants publish to the local queues of an alias. */
+class AliasReceiver implements PointReceiver {
+  readonly #virtualHost: VirtualHost;
+  readonly #name: string;
+  readonly #logger: Logger;
+  #state: Reception = { name: 'joining' };
+
+  constructor(virtualHost: VirtualHost, name: string, logger: Logger) {
+    this.#virtualHost = virtualHost;
+    this.#name = name;
+    this.#logger = logger;
+  }
+
+  /** @throws SpaceError `not-found` when the point has been deleted since it was joined */
+  assertJoined(): void {
+    if (this.#state.name === 'over') throw new SpaceError('not-found', this.#state.reason);
+  }
+
+  attach(exchange: Exchange): void {
+    this.#state = { name: 'attached', exchange };
+  }
+
+  receive(content: Content): void {
+    if (this.#state.name !== 'attached') return;
+    try {
+      this.#virtualHost.routeRemote(this.#state.exchange, remoteMessage(content, this.#name));
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+      this.#logger.warn(
+        { exchange: this.#name, cause: error.message },
+        'message of another node is not AMQP; dropped',
+      );
+    }
+  }
+
+  deleted(reason: string): void {
+    const before = this.#state;
+    this.#state = { name: 'over', reason };
+    if (before.name !== 'attached') return;
+    this.#logger.info({ exchange: this.#name, reason }, 'alias is gone with its point');
+    this.#virtualHost.deleteExchange(this.#name, { ifUnused: false });
+  }
+}
+
+class AliasHooks implements ExchangeHooks {
+  readonly #session: PointSession;
+  readonly #onDeleted: () => void;
+
+  constructor(session: PointSession, onDeleted: () => void) {
+    this.#session = session;
+    this.#onDeleted = onDeleted;
+  }
+
+  published(message: Message): Promise<void> | undefined {
+    // The gateway makes all messages of its broker.
+    return message instanceof ContentMessage ? this.#session.publish(message) : undefined;
+  }
+
+  bound(pattern: Pattern): Promise<void> {
+    return this.#session.addInterest(pattern);
+  }
+
+  unbound(pattern: Pattern): void {
+    this.#session.removeInterest(pattern);
+  }
+
+  deleted(): void {
+    this.#onDeleted();
+  }
+}
+
+/** A space's exchange is a handle: what is published to it or bound to it concerns this node alone. */
+class SpaceHooks implements ExchangeHooks {
+  readonly #onDeleted: () => void;
+
+  constructor(onDeleted: () => void) {
+    this.#onDeleted = onDeleted;
+  }
+
+  published(): undefined {}
+  bound(): undefined {}
+  unbound(): void {}
+
+  deleted(): void {
+    this.#onDeleted();
+  }
+}

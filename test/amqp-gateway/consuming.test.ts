@@ -1,0 +1,419 @@
+import type { Channel, ConsumeMessage, GetMessage } from 'amqplib';
+import { describe, expect, it } from 'vitest';
+import { startGateway } from '../support/amqp-gateway.js';
+import type { RawClient } from '../support/amqp-raw-client.js';
+import { publication } from '../support/amqp-raw-client.js';
+import { eventually } from '../support/eventually.js';
+
+/** A raw client with a queue `q` that holds messages 1 to `count`. */
+async function withMessages(count: number, capabilities: readonly string[] = []): Promise<RawClient> {
+  const client = await (await startGateway()).rawChannel(capabilities);
+  await client.call('queue.declare', { queue: 'q' }, 'queue.declare-ok');
+  for (let number = 1; number <= count; number++)
+    client.send(publication(1, { routingKey: 'q' }, [Buffer.from(`${number}`)]));
+  return client;
+}
+
+async function delivered(client: RawClient): Promise<{ tag: number; redelivered: boolean; body: string }> {
+  const { deliveryTag, redelivered } = await client.expect('basic.deliver');
+  const { body } = await client.expectContent();
+  return { tag: Number(deliveryTag), redelivered, body: body.toString() };
+}
+
+async function ready(client: RawClient): Promise<number> {
+  const { messageCount } = await client.call(
+    'queue.declare',
+    { queue: 'q', passive: true },
+    'queue.declare-ok',
+  );
+  return messageCount;
+}
+
+describe('basic.consume', () => {
+  it('is answered before the first delivery', async () => {
+    const client = await withMessages(1);
+    const { consumerTag } = await client.call('basic.consume', { queue: 'q' }, 'basic.consume-ok');
+    expect(consumerTag).toMatch(/^amq\.ctag-/);
+    expect(await client.expect('basic.deliver')).toMatchObject({
+      consumerTag,
+      deliveryTag: 1,
+      redelivered: false,
+    });
+  });
+
+  it('with a tag in use closes the connection with NOT_ALLOWED', async () => {
+    const client = await withMessages(0);
+    await client.call('basic.consume', { queue: 'q', consumerTag: 'c' }, 'basic.consume-ok');
+    expect(
+      await client.call('basic.consume', { queue: 'none', consumerTag: 'c' }, 'connection.close'),
+    ).toMatchObject({
+      replyCode: 530,
+      replyText: "NOT_ALLOWED - attempt to reuse consumer tag 'c'",
+    });
+  });
+
+  it.each([
+    ['an exclusive consumer beside another', false, true],
+    ['any consumer beside an exclusive one', true, false],
+  ])('of %s is refused', async (_, first, second) => {
+    const client = await withMessages(0);
+    await client.call('basic.consume', { queue: 'q', exclusive: first }, 'basic.consume-ok');
+    expect(
+      await client.call('basic.consume', { queue: 'q', exclusive: second }, 'channel.close'),
+    ).toMatchObject({
+      replyCode: 403,
+      replyText: "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use",
+    });
+  });
+
+  it('gives a consumer of higher priority everything that it can take', async () => {
+    const client = await withMessages(0);
+    await client.call('basic.qos', { prefetchCount: 2 }, 'basic.qos-ok');
+    await client.call('basic.consume', { queue: 'q', consumerTag: 'low' }, 'basic.consume-ok');
+    const high = { queue: 'q', consumerTag: 'high', arguments: { 'x-priority': 5 } };
+    await client.call('basic.consume', high, 'basic.consume-ok');
+    const tags = [];
+    for (let number = 1; number <= 3; number++) {
+      client.send(publication(1, { routingKey: 'q' }, [Buffer.from('x')]));
+      tags.push((await client.expect('basic.deliver')).consumerTag);
+      await client.expectContent();
+    }
+    expect(tags).toEqual(['high', 'high', 'low']);
+  });
+
+  it('takes no-local, and arguments that mean nothing, as RabbitMQ does', async () => {
+    const client = await withMessages(1);
+    const args = { queue: 'q', noLocal: true, noAck: true, arguments: { 'x-cancel-on-ha-failover': true } };
+    await client.call('basic.consume', args, 'basic.consume-ok');
+    expect(await delivered(client)).toMatchObject({ body: '1' });
+  });
+
+  it('from amq.rabbitmq.reply-to is refused: there is no direct reply-to', async () => {
+    const client = await withMessages(0);
+    const args = { queue: 'amq.rabbitmq.reply-to', noAck: true };
+    expect(await client.call('basic.consume', args, 'channel.close')).toMatchObject({ replyCode: 404 });
+  });
+
+  it('with a priority that is no integer is refused', async () => {
+    const client = await withMessages(0);
+    const args = { queue: 'q', arguments: { 'x-priority': 'high' } };
+    expect(await client.call('basic.consume', args, 'channel.close')).toMatchObject({ replyCode: 406 });
+  });
+});
+
+describe('basic.cancel', () => {
+  it('ends deliveries, and leaves what was delivered to be acknowledged', async () => {
+    const client = await withMessages(1);
+    await client.call('basic.consume', { queue: 'q', consumerTag: 'c' }, 'basic.consume-ok');
+    const { tag } = await delivered(client);
+    await client.call('basic.cancel', { consumerTag: 'c' }, 'basic.cancel-ok');
+    client.send(publication(1, { routingKey: 'q' }, [Buffer.from('2')]));
+    expect(await ready(client)).toBe(1);
+    client.sendMethod(1, 'basic.nack', { deliveryTag: tag, requeue: true });
+    expect(await ready(client)).toBe(2);
+  });
+
+  it('of a consumer that is not there is answered all the same', async () => {
+    const client = await withMessages(0);
+    expect(await client.call('basic.cancel', { consumerTag: 'c' }, 'basic.cancel-ok')).toMatchObject({
+      consumerTag: 'c',
+    });
+  });
+
+  it.each([
+    [['consumer_cancel_notify'], true],
+    [[], false],
+  ])('is sent when the queue is deleted, to clients with capabilities %j: %s', async (capabilities, told) => {
+    const client = await withMessages(0, capabilities);
+    await client.call('basic.consume', { queue: 'q', consumerTag: 'c' }, 'basic.consume-ok');
+    client.sendMethod(1, 'queue.delete', { queue: 'q' });
+    if (told) expect(await client.expect('basic.cancel')).toMatchObject({ consumerTag: 'c', noWait: true });
+    await client.expect('queue.delete-ok');
+    // The tag is free again.
+    await client.call('queue.declare', { queue: 'q' }, 'queue.declare-ok');
+    await client.call('basic.consume', { queue: 'q', consumerTag: 'c' }, 'basic.consume-ok');
+  });
+
+  it('reaches the callback of amqplib when the queue is deleted', async () => {
+    const { connect } = await startGateway();
+    const channel = await (await connect()).createChannel();
+    await channel.assertQueue('q');
+    const seen: (ConsumeMessage | null)[] = [];
+    await channel.consume('q', (message) => seen.push(message));
+    await (await (await connect()).createChannel()).deleteQueue('q');
+    await eventually(() => expect(seen).toEqual([null]));
+  });
+});
+
+describe('basic.get', () => {
+  it('takes one message, and tells how many are left', async () => {
+    const client = await withMessages(2);
+    expect(await client.call('basic.get', { queue: 'q' }, 'basic.get-ok')).toMatchObject({
+      deliveryTag: 1,
+      redelivered: false,
+      exchange: '',
+      routingKey: 'q',
+      messageCount: 1,
+    });
+    expect((await client.expectContent()).body.toString()).toBe('1');
+    await client.call('basic.get', { queue: 'q', noAck: true }, 'basic.get-ok');
+    await client.expectContent();
+    await client.call('basic.get', { queue: 'q' }, 'basic.get-empty');
+  });
+
+  it('gives a message back when its channel ends without an acknowledgement, marked as redelivered', async () => {
+    const client = await withMessages(1);
+    await client.call('basic.get', { queue: 'q' }, 'basic.get-ok');
+    await client.expectContent();
+    await client.call('channel.close', {}, 'channel.close-ok');
+    await client.call('channel.open', {}, 'channel.open-ok');
+    expect(await client.call('basic.get', { queue: 'q' }, 'basic.get-ok')).toMatchObject({
+      redelivered: true,
+      deliveryTag: 1,
+    });
+  });
+});
+
+describe('acknowledgements', () => {
+  async function consumed(count: number): Promise<RawClient> {
+    const client = await withMessages(count);
+    await client.call('basic.consume', { queue: 'q', consumerTag: 'c' }, 'basic.consume-ok');
+    for (let number = 1; number <= count; number++) await delivered(client);
+    return client;
+  }
+
+  /** Cancels, gives back what is not acknowledged, and tells what there is, in order. */
+  async function rest(client: RawClient): Promise<string[]> {
+    await client.call('basic.cancel', { consumerTag: 'c' }, 'basic.cancel-ok');
+    await client.call('basic.recover', { requeue: true }, 'basic.recover-ok');
+    const bodies = [];
+    for (let count = await ready(client); count > 0; count--) {
+      await client.call('basic.get', { queue: 'q', noAck: true }, 'basic.get-ok');
+      bodies.push((await client.expectContent()).body.toString());
+    }
+    return bodies;
+  }
+
+  it('forget a message, one or all up to it', async () => {
+    const client = await consumed(5);
+    client.sendMethod(1, 'basic.ack', { deliveryTag: 4 });
+    client.sendMethod(1, 'basic.ack', { deliveryTag: 2, multiple: true });
+    expect(await rest(client)).toEqual(['3', '5']);
+  });
+
+  it('of tag 0 with multiple forget everything, also where there is nothing', async () => {
+    const client = await consumed(3);
+    for (let twice = 0; twice < 2; twice++)
+      client.sendMethod(1, 'basic.ack', { deliveryTag: 0, multiple: true });
+    expect(await rest(client)).toEqual([]);
+  });
+
+  it('may be negative: requeued messages return to their places', async () => {
+    const client = await consumed(5);
+    await client.call('basic.cancel', { consumerTag: 'c' }, 'basic.cancel-ok');
+    client.sendMethod(1, 'basic.ack', { deliveryTag: 1 });
+    client.sendMethod(1, 'basic.reject', { deliveryTag: 5, requeue: true });
+    client.sendMethod(1, 'basic.reject', { deliveryTag: 2 });
+    client.sendMethod(1, 'basic.nack', { deliveryTag: 4, multiple: true, requeue: true });
+    expect(await rest(client)).toEqual(['3', '4', '5']);
+  });
+
+  it('without requeue drop messages', async () => {
+    const client = await consumed(3);
+    client.sendMethod(1, 'basic.nack', { deliveryTag: 2, multiple: true });
+    expect(await rest(client)).toEqual(['3']);
+  });
+
+  it.each([
+    ['basic.ack', { deliveryTag: 9 }],
+    ['basic.ack', { deliveryTag: 9, multiple: true }],
+    ['basic.ack', { deliveryTag: 0 }],
+    ['basic.nack', { deliveryTag: 9, requeue: true }],
+    ['basic.reject', { deliveryTag: 9, requeue: true }],
+  ] as const)('%s %j of a delivery that is not there closes the channel', async (name, args) => {
+    const client = await consumed(1);
+    client.sendMethod(1, name, args);
+    expect(await client.expect('channel.close')).toMatchObject({
+      replyCode: 406,
+      replyText: `PRECONDITION_FAILED - unknown delivery tag ${args.deliveryTag}`,
+    });
+  });
+
+  it('of one delivery given twice close the channel', async () => {
+    const client = await consumed(1);
+    client.sendMethod(1, 'basic.ack', { deliveryTag: 1 });
+    client.sendMethod(1, 'basic.ack', { deliveryTag: 1 });
+    expect(await client.expect('channel.close')).toMatchObject({ replyCode: 406 });
+  });
+
+  it('of deliveries that need none close the channel', async () => {
+    const client = await withMessages(1);
+    await client.call('basic.consume', { queue: 'q', noAck: true }, 'basic.consume-ok');
+    const { tag } = await delivered(client);
+    client.sendMethod(1, 'basic.ack', { deliveryTag: tag });
+    expect(await client.expect('channel.close')).toMatchObject({ replyCode: 406 });
+  });
+
+  it.each(['basic.recover', 'basic.recover-async'] as const)(
+    'that %s asks for are forgone: all is delivered again',
+    async (name) => {
+      const client = await consumed(2);
+      client.sendMethod(1, name, { requeue: true });
+      const again = [await delivered(client), await delivered(client)];
+      expect(again).toEqual([
+        { tag: 3, redelivered: true, body: '1' },
+        { tag: 4, redelivered: true, body: '2' },
+      ]);
+      if (name === 'basic.recover') await client.expect('basic.recover-ok');
+    },
+  );
+
+  it.each(['basic.recover', 'basic.recover-async'] as const)(
+    '%s to the same consumer is not implemented',
+    async (name) => {
+      const client = await consumed(1);
+      client.sendMethod(1, name, { requeue: false });
+      expect(await client.expect('connection.close')).toMatchObject({
+        replyCode: 540,
+        replyText: 'NOT_IMPLEMENTED - requeue=false',
+      });
+    },
+  );
+});
+
+describe('basic.qos', () => {
+  /** What each consumer of one channel has got, out of 20 messages. */
+  async function shares(
+    prepare: (channel: Channel, consume: (tag: string) => Promise<void>, got: GetMessage[]) => Promise<void>,
+  ) {
+    const { connect } = await startGateway();
+    const channel = await (await connect()).createChannel();
+    await channel.assertQueue('q');
+    for (let count = 0; count < 20; count++) channel.sendToQueue('q', Buffer.from(`${count}`));
+    const counts: Record<string, number> = {};
+    const got: GetMessage[] = [];
+    const consume = async (consumerTag: string) => {
+      const take = (message: ConsumeMessage | null) => {
+        counts[consumerTag] = (counts[consumerTag] ?? 0) + 1;
+        if (message !== null) got.push(message as unknown as GetMessage);
+      };
+      await channel.consume('q', take, { consumerTag });
+    };
+    await prepare(channel, consume, got);
+    // Deliveries precede the answer of whatever is asked for after them.
+    await channel.checkQueue('q');
+    await eventually(async () => {
+      const { messageCount } = await channel.checkQueue('q');
+      return 20 - messageCount === got.length;
+    });
+    return counts;
+  }
+
+  it('limits each consumer that comes after it', async () => {
+    expect(
+      await shares(async (channel, consume) => {
+        await channel.prefetch(5, false);
+        await consume('a');
+        await channel.prefetch(3, false);
+        await consume('b');
+      }),
+    ).toEqual({ a: 5, b: 3 });
+  });
+
+  it('with global limits the channel', async () => {
+    expect(
+      await shares(async (channel, consume) => {
+        await channel.prefetch(5, true);
+        await consume('a');
+        await consume('b');
+      }),
+    ).toEqual({ a: 5 });
+  });
+
+  it('limits both where global comes second', async () => {
+    expect(
+      await shares(async (channel, consume) => {
+        await channel.prefetch(2, false);
+        await channel.prefetch(3, true);
+        await consume('a');
+        await consume('b');
+      }),
+    ).toEqual({ a: 2, b: 1 });
+  });
+
+  it('ends the limit of the channel where global came first, as in RabbitMQ', async () => {
+    expect(
+      await shares(async (channel, consume) => {
+        await channel.prefetch(3, true);
+        await channel.prefetch(5, false);
+        await consume('a');
+        await consume('b');
+      }),
+    ).toEqual({ a: 5, b: 5 });
+  });
+
+  it('lets deliveries go on as they are acknowledged', async () => {
+    expect(
+      await shares(async (channel, consume, got) => {
+        await channel.prefetch(4, false);
+        await consume('a');
+        await eventually(() => got.length === 4);
+        for (const message of got.slice(0, 3)) channel.ack(message);
+      }),
+    ).toEqual({ a: 7 });
+  });
+
+  it('with global and a higher count lets a channel go on that was at its limit', async () => {
+    expect(
+      await shares(async (channel, consume, got) => {
+        await channel.prefetch(2, true);
+        await consume('a');
+        await eventually(() => got.length === 2);
+        await channel.prefetch(0, true);
+      }),
+    ).toEqual({ a: 20 });
+  });
+
+  it('with global and a lower count waits until enough is acknowledged', async () => {
+    expect(
+      await shares(async (channel, consume, got) => {
+        await channel.prefetch(8, true);
+        await consume('a');
+        await eventually(() => got.length === 8);
+        await channel.prefetch(2, true);
+        for (const message of got.slice(0, 7)) channel.ack(message);
+      }),
+    ).toEqual({ a: 9 });
+  });
+
+  it('with global lets the consumers of other queues go on when one is acknowledged', async () => {
+    const client = await withMessages(1);
+    await client.call('queue.declare', { queue: 'other' }, 'queue.declare-ok');
+    client.send(publication(1, { routingKey: 'other' }, [Buffer.from('of the other')]));
+    await client.call('basic.qos', { prefetchCount: 1, global: true }, 'basic.qos-ok');
+    await client.call('basic.consume', { queue: 'q' }, 'basic.consume-ok');
+    const { tag } = await delivered(client);
+    await client.call('basic.consume', { queue: 'other' }, 'basic.consume-ok');
+    client.sendMethod(1, 'basic.ack', { deliveryTag: tag });
+    expect(await delivered(client)).toMatchObject({ body: 'of the other' });
+  });
+
+  it('does not limit consumers without acknowledgements, nor basic.get', async () => {
+    const client = await withMessages(5);
+    await client.call('basic.qos', { prefetchCount: 1, global: true }, 'basic.qos-ok');
+    for (let count = 0; count < 2; count++) {
+      await client.call('basic.get', { queue: 'q' }, 'basic.get-ok');
+      await client.expectContent();
+    }
+    await client.call('basic.consume', { queue: 'q', noAck: true }, 'basic.consume-ok');
+    for (let count = 0; count < 3; count++) await delivered(client);
+  });
+
+  it('with a size is not implemented, as in RabbitMQ', async () => {
+    const client = await withMessages(0);
+    expect(await client.call('basic.qos', { prefetchSize: 1000 }, 'connection.close')).toMatchObject({
+      replyCode: 540,
+      replyText: 'NOT_IMPLEMENTED - prefetch_size!=0 (1000)',
+    });
+  });
+});
