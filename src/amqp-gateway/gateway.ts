@@ -86,6 +86,8 @@ class AmqpGateway implements Gateway {
       server.once('error', reject);
       server.listen(port, host, resolve);
     });
+    // Such as too many open files: the next client may get in again.
+    server.on('error', (err) => this.#services.logger.error({ err }, 'a client could not be accepted'));
     server.on('error', (err) => this.#services.logger.error({ err }, 'listener failed'));
     this.#servers.push(server);
     const bound = server.address() as AddressInfo;

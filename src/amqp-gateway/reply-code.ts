@@ -121,10 +121,10 @@ function replyWith(replyCode: number, condition: string, text: string): Reply {
 
 const MAX_REPLY_TEXT_BYTES = 255;
 
-/** Cuts a text for people to what a short string holds, and never within a character. */
+/** Cuts a text for people to what a short string holds, never within a character. Half a character becomes U+FFFD. */
 function shortText(text: string): string {
   const bytes = Buffer.from(text);
-  if (bytes.length <= MAX_REPLY_TEXT_BYTES) return text;
+  if (bytes.length <= MAX_REPLY_TEXT_BYTES) return bytes.toString();
   let end = MAX_REPLY_TEXT_BYTES;
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
   return bytes.toString('utf8', 0, end);

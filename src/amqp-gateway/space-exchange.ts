@@ -191,6 +191,7 @@ class AliasReceiver implements PointReceiver {
   readonly #name: string;
   readonly #logger: Logger;
   #state: Reception = { name: 'joining' };
+  #refused = 0;
 
   constructor(virtualHost: VirtualHost, name: string, logger: Logger) {
     this.#virtualHost = virtualHost;
@@ -213,8 +214,11 @@ class AliasReceiver implements PointReceiver {
       this.#virtualHost.routeRemote(this.#state.exchange, remoteMessage(content, this.#name));
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
+      this.#refused++;
+      // One line for one, two, four and so on: whoever sends such messages does not fill the log.
+      if ((this.#refused & (this.#refused - 1)) !== 0) return;
       this.#logger.warn(
-        { exchange: this.#name, cause: error.message },
+        { exchange: this.#name, cause: error.message, refusedMessages: this.#refused },
         'message of another node is not AMQP; dropped',
       );
     }
@@ -223,7 +227,7 @@ class AliasReceiver implements PointReceiver {
   deleted(reason: string): void {
     const before = this.#state;
     this.#state = { name: 'over', reason };
-    if (before.name !== 'attached') return;
+    if (before.name !== 'attached' || before.exchange.deleted) return;
     this.#logger.info({ exchange: this.#name, reason }, 'alias is gone with its point');
     this.#virtualHost.deleteExchange(this.#name, { ifUnused: false });
   }

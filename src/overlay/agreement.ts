@@ -47,5 +47,10 @@ function describe(table: FieldTable, name: string): string {
   if (!Object.hasOwn(table, name)) return 'none';
   const value = table[name];
   const text = typeof value === 'string' ? value : canonicalValue(value);
-  return `'${text.length > MAX_DESCRIBED_UNITS ? `${text.slice(0, MAX_DESCRIBED_UNITS)}…` : text}'`;
+  return `'${text.length > MAX_DESCRIBED_UNITS ? `${cut(text)}…` : text}'`;
+}
+
+/** The beginning of a long text, without half of a surrogate pair at its end. */
+function cut(text: string): string {
+  return text.slice(0, MAX_DESCRIBED_UNITS).replace(/[\uD800-\uDBFF]$/, '');
 }

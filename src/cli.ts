@@ -1,0 +1,120 @@
+#!/usr/bin/env node
+import { Command, Option } from 'commander';
+import type { Logger } from 'pino';
+import type { RawConfig } from './config.js';
+import { ConfigError, DEFAULTS, LOG_FORMATS, LOG_LEVELS, parseConfig } from './config.js';
+import { createLogger } from './logger.js';
+import type { Node } from './node.js';
+import { startNode } from './node.js';
+import { version } from './version.js';
+
+/** Connections have this long to end by themselves; what is left then is cut. */
+const STOP_TIMEOUT_MS = 10_000;
+/** A signal that comes again this soon is the same one: from a terminal, and from a wrapper that passes it on. */
+const SAME_SIGNAL_MS = 1_000;
+const EXIT_FAILURE = 1;
+/** The command line, a variable or a setting is not understood. */
+const EXIT_USAGE = 2;
+
+const program = new Command('xspace')
+  .description('Exchange spaces for AMQP 0-9-1: exchanges shared between brokers of different owners')
+  .version(version)
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE));
+
+program
+  .command('start')
+  .description('runs a node until SIGTERM or SIGINT; prints one line to standard output when it is ready')
+  .addOption(setting('--name <name>', 'shown to peers and people', DEFAULTS.name))
+  .addOption(
+    repeatable('--amqp-listen <host:port>', 'where AMQP apps connect; port 0 picks one', DEFAULTS.amqpListen),
+  )
+  .addOption(
+    repeatable(
+      '--overlay-listen <multiaddr>',
+      'where other nodes connect; port 0 picks one',
+      DEFAULTS.overlayListen,
+    ),
+  )
+  .addOption(
+    setting(
+      '--seeds <addresses>',
+      'overlay addresses of any nodes; repeatable, or comma-separated',
+      'none',
+    ).argParser<string>((value, earlier) => (earlier === undefined ? value : `${earlier},${value}`)),
+  )
+  .addOption(
+    setting('--memory-limit <size>', 'for messages: a percentage of RAM, or bytes', DEFAULTS.memoryLimit),
+  )
+  .addOption(setting('--log-level <level>', LOG_LEVELS.join(', '), DEFAULTS.logLevel))
+  .addOption(setting('--log-format <format>', LOG_FORMATS.join(', '), DEFAULTS.logFormat))
+  .action(start);
+
+await program.parseAsync();
+
+/** A flag that is also an environment variable, `XSPACE_` and its name in capitals. The default is the config's. */
+function setting(flags: string, description: string, defaultText: string): Option {
+  const option = new Option(flags, `${description} (default: ${defaultText})`);
+  return option.env(`XSPACE_${option.name().replaceAll('-', '_').toUpperCase()}`);
+}
+
+function repeatable(flags: string, description: string, defaults: readonly string[]): Option {
+  return setting(flags, `${description}; repeatable, or comma-separated`, defaults.join(',')).argParser<
+    readonly string[]
+  >((value, earlier) => [...(earlier ?? []), ...value.split(',')]);
+}
+
+async function start(raw: RawConfig): Promise<void> {
+  try {
+    const config = parseConfig(raw);
+    const logger = createLogger({ level: config.logLevel, format: config.logFormat, name: config.name });
+    const node = await startNode(config, logger);
+    // Before the ready line, which others take for leave to send a signal.
+    stopOnSignals(node, logger);
+    console.log(config.logFormat === 'json' ? JSON.stringify(readyEvent(node)) : readyLine(node));
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** The first signal stops the node in order, a later one at once. */
+function stopOnSignals(node: Node, logger: Logger): void {
+  let stoppingSinceMs: number | undefined;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stoppingSinceMs === undefined) {
+      stoppingSinceMs = performance.now();
+      logger.info({ signal }, 'stopping');
+      void stop(node);
+    } else if (performance.now() - stoppingSinceMs > SAME_SIGNAL_MS) {
+      logger.warn({ signal }, 'stopped at once');
+      process.exit(EXIT_FAILURE);
+    }
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onSignal);
+}
+
+async function stop(node: Node): Promise<void> {
+  // Whatever hangs must not keep the process: the time limit is a promise to whoever sent the signal.
+  setTimeout(() => process.exit(EXIT_FAILURE), STOP_TIMEOUT_MS).unref();
+  try {
+    await node.stop();
+  } catch (error) {
+    fail(error);
+  }
+  process.exit(0);
+}
+
+function fail(error: unknown): never {
+  const isConfig = error instanceof ConfigError;
+  console.error(
+    isConfig ? error.message : `xspace: ${error instanceof Error ? error.message : String(error)}`,
+  );
+  process.exit(isConfig ? EXIT_USAGE : EXIT_FAILURE);
+}
+
+function readyLine(node: Node): string {
+  return `ready amqp=${node.amqp.join(',')} overlay=${node.overlay.join(',')} management=off`;
+}
+
+function readyEvent({ amqp, overlay, peerId }: Node): object {
+  return { event: 'ready', amqp, overlay, management: null, peerId };
+}

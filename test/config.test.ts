@@ -1,0 +1,171 @@
+import { hostname } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import type { RawConfig } from '../src/config.js';
+import { ConfigError, parseConfig } from '../src/config.js';
+import { parseMemoryLimit } from '../src/memory-limit.js';
+
+const PEER = '12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X';
+const ENDPOINT = 'host:port such as 127.0.0.1:5672 or [::1]:5672';
+const MULTIADDR = 'a multiaddr such as /ip4/127.0.0.1/tcp/4672';
+const SIZE = 'a percentage such as 40%, or bytes such as 512MiB';
+
+function problemsOf(raw: RawConfig): string[] {
+  try {
+    parseConfig(raw);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message.split('\n');
+    throw error;
+  }
+  return [];
+}
+
+describe('a configuration', () => {
+  it('that says nothing is the default one, for this machine alone', () => {
+    expect(parseConfig({})).toEqual({
+      name: hostname(),
+      amqpListen: [{ host: '127.0.0.1', port: 5672 }],
+      overlayListen: ['/ip4/127.0.0.1/tcp/4672'],
+      seeds: [],
+      memoryLimitBytes: parseMemoryLimit('40%'),
+      logLevel: 'info',
+      logFormat: 'text',
+    });
+  });
+
+  it('that says everything is what it says', () => {
+    const config = parseConfig({
+      name: 'Margaret',
+      amqpListen: ['0.0.0.0:0', 'localhost:5673'],
+      overlayListen: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/4673'],
+      seeds: `192.0.2.1:4672,/dns4/seed.example/tcp/4672/p2p/${PEER}`,
+      memoryLimit: '512MiB',
+      logLevel: 'debug',
+      logFormat: 'json',
+    });
+    expect({ ...config, seeds: config.seeds.map(String) }).toEqual({
+      name: 'Margaret',
+      amqpListen: [
+        { host: '0.0.0.0', port: 0 },
+        { host: 'localhost', port: 5673 },
+      ],
+      overlayListen: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/4673'],
+      seeds: ['/ip4/192.0.2.1/tcp/4672', `/dns4/seed.example/tcp/4672/p2p/${PEER}`],
+      memoryLimitBytes: 536_870_912,
+      logLevel: 'debug',
+      logFormat: 'json',
+    });
+  });
+
+  it.each([
+    ['[::1]:5672', '::1', 5672],
+    ['[::]:0', '::', 0],
+    ['[fe80::1%eth0]:1', 'fe80::1%eth0', 1],
+    ['node-1.example:65535', 'node-1.example', 65_535],
+    ['node_1:05672', 'node_1', 5672],
+  ])('may have AMQP apps connect to %s', (text, host, port) => {
+    expect(parseConfig({ amqpListen: [text] }).amqpListen).toEqual([{ host, port }]);
+  });
+
+  it.each(['/ip6/::1/tcp/0', '/dns/localhost/tcp/1', '/dns4/localhost/tcp/1', '/dns6/localhost/tcp/65535'])(
+    'may have other nodes connect to %s',
+    (text) => {
+      expect(parseConfig({ overlayListen: [text] }).overlayListen).toEqual([text]);
+    },
+  );
+
+  it.each([
+    '',
+    '5672',
+    'localhost',
+    'localhost:',
+    ':5672',
+    '127.0.0.1:65536',
+    '127.0.0.1:123456',
+    '127.0.0.1:-1',
+    '127.0.0.1:http',
+    '300.0.0.1:5672',
+    '127.1:5672',
+    '::1:5672',
+    '[::1]',
+    '[127.0.0.1]:5672',
+    '[::1]:5672 ',
+    ' 127.0.0.1:5672',
+    'a b:5672',
+    'a..b:5672',
+    'amqp://127.0.0.1:5672',
+    '*:5672',
+  ])('whose amqp-listen is %j is refused', (text) => {
+    expect(problemsOf({ amqpListen: ['127.0.0.1:0', text] })).toEqual([
+      `amqp-listen: expected ${ENDPOINT}, found '${text}'`,
+    ]);
+  });
+
+  it.each([
+    '',
+    '127.0.0.1:4672',
+    '/ip4/127.0.0.1',
+    '/ip4/300.0.0.1/tcp/4672',
+    '/ip4/127.0.0.1/tcp/65536',
+    '/ip4/127.0.0.1/tcp/x',
+    '/ip4/127.0.0.1/udp/4672',
+    '/ip4/127.0.0.1/udp/4672/quic-v1',
+    '/ip4/127.0.0.1/tcp/4672/ws',
+    `/ip4/127.0.0.1/tcp/4672/p2p/${PEER}`,
+    '/tcp/4672',
+    '/ip5/127.0.0.1/tcp/4672',
+    '/unix/tmp/socket',
+  ])('whose overlay-listen is %j is refused', (text) => {
+    expect(problemsOf({ overlayListen: ['/ip4/127.0.0.1/tcp/0', text] })).toEqual([
+      `overlay-listen: expected ${MULTIADDR}, found '${text}'`,
+    ]);
+  });
+
+  it.each<[RawConfig, string]>([
+    [{ name: '' }, "name: expected 1 to 255 bytes, found ''"],
+    [{ name: 'ü'.repeat(128) }, `name: expected 1 to 255 bytes, found '${'ü'.repeat(128)}'`],
+    [{ memoryLimit: '200%' }, `memory-limit: expected ${SIZE}, found '200%'`],
+    [{ memoryLimit: '' }, `memory-limit: expected ${SIZE}, found ''`],
+    [
+      { logLevel: 'verbose' },
+      "log-level: expected one of trace, debug, info, warn, error, fatal, silent, found 'verbose'",
+    ],
+    [
+      { logLevel: 'INFO' },
+      "log-level: expected one of trace, debug, info, warn, error, fatal, silent, found 'INFO'",
+    ],
+    [{ logFormat: 'xml' }, "log-format: expected one of text, json, found 'xml'"],
+  ])('of %j is refused', (raw, problem) => {
+    expect(problemsOf(raw)).toEqual([problem]);
+  });
+
+  it.each([
+    ['192.0.2.1:4672,seed.example', /^seeds\[1\] "seed.example": the port is missing; expected a multiaddr/],
+    ['192.0.2.1:4672,', /^seeds\[1\] "": it is empty; expected/],
+  ])('whose seeds are %j is refused', (seeds, problem) => {
+    const problems = problemsOf({ seeds });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(problem);
+  });
+
+  it('has all its problems told at once, in the order of the flags', () => {
+    const problems = problemsOf({
+      name: '',
+      amqpListen: ['x', '127.0.0.1:0', 'y'],
+      overlayListen: ['z'],
+      seeds: 's',
+      memoryLimit: 'm',
+      logLevel: 'l',
+      logFormat: 'f',
+    });
+    expect(problems.map((problem) => problem.split(/[ :[]/, 1)[0])).toEqual([
+      'name',
+      'amqp-listen',
+      'amqp-listen',
+      'overlay-listen',
+      'seeds',
+      'memory-limit',
+      'log-level',
+      'log-format',
+    ]);
+  });
+});

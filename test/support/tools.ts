@@ -1,0 +1,41 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+
+interface Tool {
+  readonly install: string;
+  /** A command that succeeds where the tool is there. */
+  readonly check: readonly [command: string, ...args: string[]];
+}
+
+/** Debian's own interpreter: the first `python3` in PATH may be another one, without Debian's packages. */
+export const PYTHON = '/usr/bin/python3';
+
+export type ToolName = keyof typeof tools;
+
+const tools = {
+  pika: { install: 'apt-get install python3-pika', check: [PYTHON, '-c', 'import pika'] },
+  'amqp-tools': { install: 'apt-get install amqp-tools', check: ['amqp-publish', '--help'] },
+  ss: { install: 'apt-get install iproute2', check: ['ss', '--version'] },
+} as const satisfies Record<string, Tool>;
+
+/**
+ * `describe` for suites that need tools from outside: without them the suite is skipped, and its name says how to
+ * get them. With REQUIRE_ALL=1, as in CI, it fails instead.
+ */
+export function requireTools(...names: ToolName[]): (name: string, tests: () => void) => void {
+  const missing = names.filter((name) => !isThere(name)).map((name) => tools[name]);
+  if (missing.length === 0) return describe;
+  const how = missing.map((tool) => tool.install).join(' && ');
+  if (process.env.REQUIRE_ALL !== '1')
+    return (name, tests) => describe.skip(`${name} (needs: ${how})`, tests);
+  return (name) => describe(name, () => it(`has its tools: ${how}`, () => expect(missing).toEqual([])));
+}
+
+const found = new Map<ToolName, boolean>();
+
+function isThere(name: ToolName): boolean {
+  const [command, ...args] = tools[name].check;
+  const there = found.get(name) ?? spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+  found.set(name, there);
+  return there;
+}
