@@ -1,0 +1,142 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { connect } from 'node:net';
+import type { FrameSink, Method, MethodArguments, MethodName } from '../src/amqp-gateway/codec/index.js';
+import {
+  decodeMethod,
+  encodeHeader,
+  encodeMethod,
+  FRAME_BODY,
+  FRAME_END,
+  FRAME_HEADER,
+  FRAME_METHOD,
+  FRAME_OVERHEAD_BYTES,
+  FrameParser,
+  PROTOCOL_HEADER,
+} from '../src/amqp-gateway/codec/index.js';
+
+const CHANNEL = 1;
+const MAX_FRAME_BYTES = 131_072;
+/** Class 60 and method 60, as the first four octets of a method frame. */
+const BASIC_DELIVER = 60 * 0x1_0000 + 60;
+
+/**
+ * As little AMQP client as a load generator needs, so that it costs far less than the server it loads: one channel,
+ * no acknowledgements, messages published from templates and read in place.
+ */
+export class RawClient implements FrameSink {
+  readonly #socket: Socket;
+  readonly #parser = new FrameParser(this, MAX_FRAME_BYTES);
+  #onBody: (bytes: Buffer, start: number) => void = () => undefined;
+  #answered: (method: Method) => void = () => undefined;
+  #failed: (reason: Error) => void = () => undefined;
+  /** Of the content that is arriving; the first frame of its body is the one that is looked at. */
+  #bodyStarts = false;
+  #frameMaxBytes = MAX_FRAME_BYTES;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setNoDelay();
+    socket.on('data', (chunk) => this.#parser.parse(chunk));
+    socket.on('error', (error) => this.#failed(error));
+    socket.on('close', () => this.#failed(new Error('the connection ended')));
+  }
+
+  static async connect(url: string): Promise<RawClient> {
+    const { hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    const client = new RawClient(socket);
+    const start = client.#answer('connection.start');
+    socket.write(PROTOCOL_HEADER);
+    await start;
+    const tune = await client.#call(
+      'connection.start-ok',
+      { clientProperties: {}, mechanism: 'PLAIN', response: Buffer.from('\0guest\0guest'), locale: 'en_US' },
+      'connection.tune',
+    );
+    client.#frameMaxBytes = Math.min(MAX_FRAME_BYTES, tune.frameMax || MAX_FRAME_BYTES);
+    client.#send('connection.tune-ok', { channelMax: 1, frameMax: client.#frameMaxBytes, heartbeat: 0 }, 0);
+    await client.#call('connection.open', { virtualHost: '/' }, 'connection.open-ok');
+    await client.#call('channel.open', {}, 'channel.open-ok', CHANNEL);
+    return client;
+  }
+
+  /** Without acknowledgements. `onBody` is given the place of the first octets of each message's body. */
+  async consume(queue: string, onBody: (bytes: Buffer, start: number) => void): Promise<void> {
+    this.#onBody = onBody;
+    const args = { queue, consumerTag: '', noLocal: false, noAck: true, exclusive: false, noWait: false };
+    await this.#call('basic.consume', { ...args, arguments: {} }, 'basic.consume-ok', CHANNEL);
+  }
+
+  /** The frames of one message, and where its body starts in them. */
+  template(exchange: string, routingKey: string, body: Buffer): { frames: Buffer; bodyStart: number } {
+    const publish = { exchange, routingKey, mandatory: false, immediate: false };
+    const head = Buffer.concat([
+      frame(FRAME_METHOD, CHANNEL, encodeMethod('basic.publish', publish)),
+      frame(FRAME_HEADER, CHANNEL, encodeHeader(body.length, {})),
+    ]);
+    const parts: Buffer[] = [head];
+    const partBytes = this.#frameMaxBytes - FRAME_OVERHEAD_BYTES;
+    for (let start = 0; start < body.length; start += partBytes) {
+      parts.push(frame(FRAME_BODY, CHANNEL, body.subarray(start, start + partBytes)));
+    }
+    return { frames: Buffer.concat(parts), bodyStart: head.length + FRAME_OVERHEAD_BYTES - 1 };
+  }
+
+  /** Returns a promise where the server's socket is full: wait for it before writing on. */
+  write(bytes: Buffer): Promise<unknown> | undefined {
+    return this.#socket.write(bytes) ? undefined : once(this.#socket, 'drain');
+  }
+
+  close(): void {
+    this.#failed = () => undefined;
+    this.#socket.destroy();
+  }
+
+  frame(type: number, _channel: number, bytes: Buffer, start: number, end: number): void {
+    if (type === FRAME_BODY) {
+      if (this.#bodyStarts) this.#onBody(bytes, start);
+      this.#bodyStarts = false;
+    } else if (type === FRAME_METHOD && bytes.readUInt32BE(start) === BASIC_DELIVER) {
+      this.#bodyStarts = true;
+    } else if (type === FRAME_METHOD) {
+      this.#answered(decodeMethod(bytes, start, end));
+    }
+  }
+
+  async #call<N extends MethodName, A extends MethodName>(
+    name: N,
+    args: MethodArguments<N>,
+    answer: A,
+    channel = 0,
+  ): Promise<MethodArguments<A>> {
+    const answered = this.#answer(answer);
+    this.#send(name, args, channel);
+    return answered;
+  }
+
+  #answer<N extends MethodName>(name: N): Promise<MethodArguments<N>> {
+    return new Promise((resolve, reject) => {
+      this.#failed = reject;
+      this.#answered = (method) => {
+        if (method.name === name) resolve(method.arguments as MethodArguments<N>);
+        else reject(new Error(`${name} was due, came ${method.name} ${JSON.stringify(method.arguments)}`));
+      };
+    });
+  }
+
+  #send<N extends MethodName>(name: N, args: MethodArguments<N>, channel: number): void {
+    this.#socket.write(frame(FRAME_METHOD, channel, encodeMethod(name, args)));
+  }
+}
+
+function frame(type: number, channel: number, payload: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(payload.length + FRAME_OVERHEAD_BYTES);
+  bytes.writeUInt8(type, 0);
+  bytes.writeUInt16BE(channel, 1);
+  bytes.writeUInt32BE(payload.length, 3);
+  payload.copy(bytes, 7);
+  bytes.writeUInt8(FRAME_END, bytes.length - 1);
+  return bytes;
+}

@@ -1,0 +1,88 @@
+import type { Channel, Options } from 'amqplib';
+import { connect } from 'amqplib';
+import { NodeProcess } from '../test/support/node-process.js';
+import { pointArguments, spaceArguments } from '../test/support/space-arguments.js';
+
+/** Servers with an exchange at one end and a queue at the other, ready for load. */
+export interface Testbed {
+  readonly publishUrl: string;
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly consumeUrl: string;
+  readonly queue: string;
+  /** The server processes, whose CPU time is counted. */
+  readonly pids: readonly number[];
+}
+
+export interface System {
+  readonly name: string;
+  /** What is missing on this machine, as the command that installs it; undefined when it can run. */
+  readonly missing?: string | undefined;
+  /** Runs servers of its own for as long as `use` needs them. */
+  with<T>(use: (testbed: Testbed) => Promise<T>): Promise<T>;
+}
+
+export const ROUTING_KEY = 'bench.load';
+export const QUEUE = 'bench';
+const TRANSIENT: Options.AssertExchange = { durable: false };
+
+/** Publisher and consumer on two nodes that share a point. */
+export const relay: System = {
+  name: 'two nodes, dht',
+  async with(use) {
+    const [near, far] = await Promise.all([
+      NodeProcess.start({ name: 'near' }),
+      NodeProcess.start({ name: 'far' }),
+    ]);
+    try {
+      await onChannel(near.amqpUrl, async (channel) => {
+        await channel.assertExchange('bench', 'x-exchangespace', { ...TRANSIENT, arguments: spaceArguments });
+        await channel.assertExchange('out', 'x-exchange', pointOptions(near));
+      });
+      await onChannel(far.amqpUrl, async (channel) => {
+        await channel.assertExchange('in', 'x-exchange', pointOptions(near));
+        await bindQueue(channel, 'in');
+      });
+      const pids = [near.pid, far.pid];
+      return await use({ ...ends(near.amqpUrl, far.amqpUrl), exchange: 'out', pids });
+    } finally {
+      await Promise.all([near.stop(), far.stop()]);
+    }
+  },
+};
+
+/** Publisher and consumer on one node, with an ordinary exchange between them. */
+export const local: System = {
+  name: 'one node',
+  async with(use) {
+    const node = await NodeProcess.start({ name: 'only' });
+    try {
+      await onChannel(node.amqpUrl, async (channel) => {
+        await channel.assertExchange('plain', 'topic', TRANSIENT);
+        await bindQueue(channel, 'plain');
+      });
+      return await use({ ...ends(node.amqpUrl, node.amqpUrl), exchange: 'plain', pids: [node.pid] });
+    } finally {
+      await node.stop();
+    }
+  },
+};
+
+export async function bindQueue(channel: Channel, exchange: string): Promise<void> {
+  await channel.assertQueue(QUEUE, { durable: false });
+  await channel.bindQueue(QUEUE, exchange, 'bench.#');
+}
+
+export async function onChannel(url: string, use: (channel: Channel) => Promise<void>): Promise<void> {
+  const connection = await connect(url);
+  await use(await connection.createChannel());
+  await connection.close();
+}
+
+export function ends(publishUrl: string, consumeUrl: string) {
+  return { publishUrl, consumeUrl, routingKey: ROUTING_KEY, queue: QUEUE };
+}
+
+function pointOptions(seed: NodeProcess): Options.AssertExchange {
+  return { ...TRANSIENT, arguments: pointArguments('bench', seed, 'load', 'topic') };
+}

@@ -1,0 +1,22 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { projectRoot } from '../support/node-process.js';
+
+const run = promisify(execFile);
+const program = join(projectRoot, 'dist', 'tools', 'examples', 'market', 'main.js');
+
+it('the market of the example opens, survives the loss of its founder, and closes with every message seen once', async () => {
+  const { stdout } = await run(process.execPath, [program, '--implementation', 'dht']);
+  const sentences = stdout.trim().split('\n');
+  expect(sentences).toContainEqual(expect.stringContaining("Margaret's node is killed"));
+  expect(sentences.at(-1)).toMatch(/each exactly once/);
+});
+
+it('the market refuses an implementation that it does not know, by name', async () => {
+  const refusal = await run(process.execPath, [program, '--implementation', 'pigeons']).catch(
+    (error) => error,
+  );
+  expect(refusal).toMatchObject({ code: 1, stderr: expect.stringContaining('pigeons') });
+});
