@@ -1,5 +1,5 @@
-import { startOverlayNode } from '../../src/dht-space/node.js';
 import { DhtSpaces } from '../../src/dht-space/dht-spaces.js';
+import { startOverlayNode } from '../../src/dht-space/node.js';
 import { describeImplementation } from '../overlay/contract.js';
 import { quietLogger, unlimitedMemory } from './environment.js';
 
