@@ -54,20 +54,20 @@ export class ControlStream {
     const bytes = this.#unsent.subarray();
     this.#unsent.consume(bytes.byteLength);
     if (this.#ended || bytes.byteLength === 0 || this.#stream.writeStatus !== 'writable') return;
-    this.#stream.send(bytes);
+    try {
+      this.#stream.send(bytes);
+    } catch (error) {
+      // The connection broke, and the stream was not told yet.
+      this.abort(error instanceof Error ? error : new Error(String(error)));
+    }
     if (this.#stream.writeBufferLength > CONTROL_BACKLOG_BYTES) {
       this.abort(new Error(`${this.#stream.writeBufferLength} bytes of control messages were not read`));
     }
   }
 
-  /** Sends what is waiting, then ends the stream. */
-  async close(signal: AbortSignal): Promise<void> {
-    this.#flush();
-    await this.#stream.close({ signal }).catch(() => {});
-    this.#end(new Error('closed'));
-  }
-
+  /** Ends the stream at once; what was said before still goes out, as far as the stream takes it. */
   abort(cause: Error): void {
+    this.#flush();
     this.#stream.abort(cause);
     this.#end(cause);
   }

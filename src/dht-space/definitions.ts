@@ -37,6 +37,10 @@ export class Definitions {
     this.#logger = environment.logger;
   }
 
+  isOpen(name: string): boolean {
+    return this.#records.get(name)?.record.closed === false;
+  }
+
   /** Every definition known, as signed. */
   get records(): readonly Uint8Array[] {
     return [...this.#records.values()].map(({ bytes }) => bytes);
@@ -74,20 +78,21 @@ export class Definitions {
       deleted: false,
     });
     this.#set(sealed);
-    this.#directory.putPoint(sealed).then(
-      (holding) => this.#learnOne(holding),
-      (error: unknown) =>
+    this.#directory
+      .putPoint(sealed)
+      .then((holding) => this.#learnOne(holding))
+      .catch((error: unknown) =>
         this.#logger.debug({ err: error, point: wanted.name }, 'point is not in the DHT yet'),
-    );
+      );
     return sealed;
   }
 
   /** Takes in signed records. @throws RecordError when one is no definition of a point of this space */
   learn(records: readonly Uint8Array[]): void {
-    const known = [...this.#records.values()];
+    const known = new Set([...this.#records.values()].map((sealed) => latin1(sealed.bytes)));
     for (const bytes of records) {
       // Verifying costs far more than comparing.
-      if (known.some((sealed) => Buffer.compare(sealed.bytes, bytes) === 0)) continue;
+      if (known.has(latin1(bytes))) continue;
       let sealed: Sealed<PointRecord>;
       try {
         sealed = open('point-record', bytes, this.#links.now());
@@ -176,4 +181,9 @@ export class Definitions {
 
 export function definitionOf(record: PointRecord): PointDefinition {
   return { name: record.name, type: record.type, arguments: parseCanonicalTable(record.arguments) };
+}
+
+/** Bytes as a key: one character for each. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }

@@ -14,7 +14,7 @@ import type {
 import { SpaceError } from '../overlay/index.js';
 import { aborted } from './aborted.js';
 import { Directory } from './directory.js';
-import { JOIN_TIMEOUT_MS, MANIFEST_VALIDITY_MS } from './limits.js';
+import { JOIN_TIMEOUT_MS, MANIFEST_VALIDITY_MS, MAX_LOOKUP_BYTES } from './limits.js';
 import type { Link } from './link.js';
 import { Links } from './links.js';
 import type { Located } from './locate.js';
@@ -28,11 +28,14 @@ import { open, seal } from './records.js';
 import { SeedDialer } from './seed-dialer.js';
 import { parseJoinSettings, parseSpaceSettings } from './settings.js';
 import { DhtSpace } from './space.js';
+import { timeLimit } from './time-limit.js';
 import type { FoundSpace, LookupReply, LookupRequest } from './wire/control.js';
 
 /** A node that stops tells the DHT as far as that goes in this time; members hear of it at once. */
 const LEAVE_TIMEOUT_MS = 1000;
 const STOP_TIMEOUT_MS = 3000;
+/** How full a reply to a lookup may get: its own framing takes some of it. */
+const LOOKUP_SHARE = 0.9;
 
 export interface DhtOptions {
   /** Overlay addresses to listen on, as multiaddrs; port 0 picks one. */
@@ -41,6 +44,9 @@ export interface DhtOptions {
   readonly name: string;
   readonly logger: Logger;
   readonly memory: MemoryPressure;
+  /** Milliseconds since 1970, and random numbers below 1; of the system if left out. */
+  readonly now?: () => number;
+  readonly random?: () => number;
 }
 
 /** Starts this node's part of the overlay: it listens, and knows nobody yet. */
@@ -65,17 +71,21 @@ export class DhtSpaces implements SpaceImplementation {
   readonly #queues = new Map<string, Promise<unknown>>();
   #pointNumbers = 0;
   #timer: NodeJS.Timeout | undefined;
+  #state: 'running' | 'closed' = 'running';
 
   constructor(node: OverlayNode, options: DhtOptions) {
+    const { name, logger, memory, now = Date.now, random = Math.random } = options;
     this.#node = node;
-    this.#logger = options.logger;
-    this.#directory = new Directory(node, { logger: options.logger });
-    this.#seeds = new SeedDialer(node, { logger: options.logger });
+    this.#logger = logger;
+    this.#directory = new Directory(node, { logger, clock: now, random });
+    this.#seeds = new SeedDialer(node, { logger, random });
     this.#links = new Links({
       node,
-      name: options.name,
-      logger: options.logger,
-      memory: options.memory,
+      name,
+      logger,
+      memory,
+      now,
+      random,
       addresses: (peer) => [...this.#spaces.values()].flatMap((space) => space.members.addresses(peer)),
       opened: (link) => this.#opened(link),
       received: (link, message) => receiveControl(link, message, this.#spaces),
@@ -141,13 +151,14 @@ export class DhtSpaces implements SpaceImplementation {
   }
 
   async close(): Promise<void> {
+    this.#state = 'closed';
     clearInterval(this.#timer);
     this.#seeds.stop();
     const leaving = Promise.all([...this.#spaces.values()].map((space) => space.close()));
-    await Promise.race([leaving, aborted(AbortSignal.timeout(LEAVE_TIMEOUT_MS))]);
+    await Promise.race([leaving, aborted(timeLimit(LEAVE_TIMEOUT_MS))]);
     this.#directory.stop();
     await stopLookups(this.#node);
-    await this.#links.close('the node stops', AbortSignal.timeout(STOP_TIMEOUT_MS));
+    await this.#links.close('the node stops', timeLimit(STOP_TIMEOUT_MS));
     await this.#node.stop();
   }
 
@@ -163,11 +174,14 @@ export class DhtSpaces implements SpaceImplementation {
     await this.#seeds.join(seeds, signal);
     try {
       const entered = await this.#serially(name, enter);
-      entered.space.seeds.push(...seeds);
+      if (entered.space.gone) this.#seeds.forget(seeds);
+      else entered.space.seeds.push(...seeds);
       return entered;
     } catch (error) {
+      const unreached = this.#seeds.unreached(seeds);
       this.#seeds.forget(seeds);
-      throw error;
+      if (!(error instanceof SpaceError) || error.code !== 'not-found' || unreached === '') throw error;
+      throw new SpaceError('not-found', `${error.message}; not reached: ${unreached}`, { cause: error });
     }
   }
 
@@ -179,8 +193,7 @@ export class DhtSpaces implements SpaceImplementation {
   ): Promise<{ space: DhtSpace; point: DhtPoint; session: PointSession }> {
     const space = this.#member(name, owner) ?? (await this.#find(name, owner, signal));
     try {
-      const point = await space.takePart(wanted, signal);
-      return { space, point, session: point.local.join(receiver) };
+      return { space, ...(await space.takePart(wanted, receiver, signal)) };
     } catch (error) {
       space.release();
       throw error;
@@ -258,7 +271,9 @@ export class DhtSpaces implements SpaceImplementation {
     }
   }
 
+  /** @throws SpaceError `not-found` when this node has stopped meanwhile */
   #enter(manifest: Uint8Array): DhtSpace {
+    if (this.#state === 'closed') throw new SpaceError('not-found', 'this node has stopped');
     const space = new DhtSpace(open('space-manifest', manifest, this.#links.now()), {
       node: this.#node,
       links: this.#links,
@@ -326,13 +341,13 @@ export class DhtSpaces implements SpaceImplementation {
     const known = [...this.#spaces.values()].filter(
       (space) => space.name === name && (owner === '' || space.owner === owner),
     );
-    return { spaces: known.map((space) => space.found()) };
+    return { spaces: known.map((space) => space.found(LOOKUP_SHARE * (MAX_LOOKUP_BYTES / known.length))) };
   }
 
   async #ask(peer: string, space: DhtSpace): Promise<void> {
     const request = { space: space.name, owner: space.owner };
     const reply = await lookUp(this.#node, peerIdFromString(peer), request, {
-      signal: AbortSignal.timeout(JOIN_TIMEOUT_MS),
+      signal: timeLimit(JOIN_TIMEOUT_MS),
     });
     for (const found of reply.spaces) this.#learn(space, found);
   }
@@ -351,6 +366,5 @@ export class DhtSpaces implements SpaceImplementation {
 }
 
 function deadline(signal: AbortSignal | undefined): AbortSignal {
-  const limit = AbortSignal.timeout(JOIN_TIMEOUT_MS);
-  return signal === undefined ? limit : AbortSignal.any([signal, limit]);
+  return timeLimit(JOIN_TIMEOUT_MS, signal);
 }

@@ -9,7 +9,7 @@ import type { Hello } from './wire/control.js';
  * Exchanges greetings over a new control stream. `adopt` gets the session in the very event that brings the other
  * side's greeting, so that nothing which follows it is missed.
  *
- * @throws Error when the stream ends, or no acceptable greeting comes in time
+ * @throws Error when the stream ends, no acceptable greeting comes in time, or `adopt` throws
  */
 export function greet(options: {
   readonly connection: Connection;
@@ -37,8 +37,15 @@ export function greet(options: {
     }
     clearTimeout(timer);
     const { connection, dialled, greeting, now } = options;
-    options.adopt(new LinkSession({ connection, control, hello, greeting, dialled, nowMs: now() }));
-    resolve();
+    const session = new LinkSession({ connection, control, hello, greeting, dialled, nowMs: now() });
+    try {
+      options.adopt(session);
+      resolve();
+    } catch (error) {
+      // The session's end is nobody's business yet.
+      reject(error);
+      throw error;
+    }
   };
   control.start();
   control.send({ hello: options.greeting });

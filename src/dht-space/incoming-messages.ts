@@ -2,7 +2,7 @@ import type { Stream } from '@libp2p/interface';
 import type { InboxSink } from './inbox.js';
 import { Inbox } from './inbox.js';
 import { CREDIT_WINDOW_BYTES, MAX_RECORD_BYTES, PROGRESS_DELAY_MS, PROGRESS_STEP_BYTES } from './limits.js';
-import { PREAMBLE_BYTES } from './record-format.js';
+import { PREAMBLE_BYTES, readU64 } from './record-format.js';
 import type { Progress } from './wire/control.js';
 
 /** The session that a message stream belongs to, as far as the stream needs it. */
@@ -51,9 +51,9 @@ export class IncomingMessages {
     });
   }
 
-  /** Everything before this offset was taken in. */
-  get consumed(): number {
-    return this.#state.kind === 'records' ? this.#state.inbox.offset : 0;
+  /** Everything before this offset was taken in; undefined before the preamble has come. */
+  get consumed(): number | undefined {
+    return this.#state.kind === 'records' ? this.#state.inbox.offset : undefined;
   }
 
   abort(cause: Error): void {
@@ -69,8 +69,9 @@ export class IncomingMessages {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const owner = this.#owner;
-    if (owner === undefined) return;
-    this.#reported = this.consumed;
+    const { consumed } = this;
+    if (owner === undefined || consumed === undefined) return;
+    this.#reported = consumed;
     if (owner.mayGrant()) this.#granted = Math.max(this.#granted, this.#reported + CREDIT_WINDOW_BYTES);
     owner.report({ consumed: this.#reported, limit: this.#granted });
   }
@@ -88,15 +89,18 @@ export class IncomingMessages {
     const owner = this.#claim(state.bytes.readUInt32BE(0), this);
     if (owner === undefined) throw new Error('a message stream of an unknown session');
     this.#owner = owner;
-    this.#reported = Number(state.bytes.readBigUInt64BE(4));
+    this.#reported = readU64(state.bytes, 4);
+    if (!Number.isSafeInteger(this.#reported)) throw new Error(`offset ${this.#reported} cannot be`);
     this.#granted = this.#reported + owner.creditBytes;
     const inbox = new Inbox(owner.sink, this.#reported);
     this.#state = { kind: 'records', inbox };
     inbox.parse(state.bytes.subarray(PREAMBLE_BYTES));
+    // The greeting gave less while memory was short; if that has passed meanwhile, nothing else would raise it.
+    if (owner.creditBytes < CREDIT_WINDOW_BYTES && owner.mayGrant()) this.report();
   }
 
   #account(): void {
-    if (this.#state.kind !== 'records') return;
+    if (this.#state.kind !== 'records' || this.#owner === undefined) return;
     const { offset, partialBytes } = this.#state.inbox;
     if (offset + partialBytes > this.#granted + MAX_RECORD_BYTES) {
       throw new Error('more was sent than there was credit for');

@@ -1,6 +1,13 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { FieldTable, Interest, PointType } from '../overlay/index.js';
-import { canonicalTable, EVERYTHING, interestKey, parseCanonicalTable } from '../overlay/index.js';
+import {
+  canonicalTable,
+  EVERYTHING,
+  exchangeType,
+  interestKey,
+  parseCanonicalTable,
+} from '../overlay/index.js';
+import { MAX_NAME_BYTES } from './limits.js';
 import { spaceIdToBytes } from './records.js';
 import type { Pattern as WirePattern } from './wire/control.js';
 
@@ -49,8 +56,13 @@ export function decodeInterest(type: PointType, pattern: WirePattern): Interest 
     return { routingKey: Buffer.from(pattern.token).toString('hex'), arguments: NO_ARGUMENTS };
   }
   const routingKey = type === 'topic' ? pattern.routingKey : '';
+  const keyBytes = Buffer.byteLength(routingKey);
+  if (keyBytes > MAX_NAME_BYTES) throw new Error(`a routing key of ${keyBytes} bytes`);
   const table = type === 'headers' ? parseCanonicalTable(pattern.arguments) : NO_ARGUMENTS;
-  return { routingKey, arguments: table };
+  const decoded = { routingKey, arguments: table };
+  const problem = exchangeType(type).problemWith(decoded);
+  if (problem !== undefined) throw new Error(problem);
+  return decoded;
 }
 
 /** One item's part in the digest of an interest: items are XORed, so that order does not matter. */

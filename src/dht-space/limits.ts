@@ -19,8 +19,10 @@ export const STALL_LIMIT_MS = 5 * SECOND;
 export const MAX_RECORD_BYTES = 16 * MIB + 256 * KIB;
 /** One message of the control stream; a larger one ends the link. */
 export const MAX_CONTROL_BYTES = MIB;
+/** Lists of which the parts may come in several messages are cut into messages of at most this. */
+export const CONTROL_PART_BYTES = MAX_CONTROL_BYTES / 2;
 /** Control messages that wait for a participant that does not read; more than this ends the link. */
-export const CONTROL_BACKLOG_BYTES = 4 * MIB;
+export const CONTROL_BACKLOG_BYTES = 16 * MIB;
 
 /** Time limits of a link. */
 export const DIAL_TIMEOUT_MS = 5 * SECOND;
@@ -46,6 +48,8 @@ export const MAX_POINTS_PER_LINK = 4096;
 
 /** Patterns that a peer may tell of for one point. Honest ones summarise at half of it; more ends the link. */
 export const MAX_TOLD_PATTERNS = 2_000;
+/** What the interest that one peer tells of may take, over all points; more ends the link. */
+export const MAX_INTEREST_BYTES_PER_LINK = 64 * MIB;
 /** Points known of one space; a definition above it is not remembered. */
 export const MAX_POINTS_PER_SPACE = 4096;
 

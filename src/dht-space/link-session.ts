@@ -1,4 +1,5 @@
 import type { Connection, Stream } from '@libp2p/interface';
+import { aborted } from './aborted.js';
 import type { ControlStream } from './control-stream.js';
 import type { InboxSink } from './inbox.js';
 import type { IncomingMessages, MessageStreamOwner } from './incoming-messages.js';
@@ -76,14 +77,15 @@ export class LinkSession {
     this.#end(cause);
   }
 
-  /** Says why, lets what is on its way go out, and ends the session. */
+  /**
+   * Says why, and waits for the other side to end the session: it has read all before that then. A connection that is
+   * closed by whoever wrote last can lose what was written.
+   */
   async close(reason: string, signal: AbortSignal): Promise<void> {
-    if (this.#over) return;
     // So that the other side does not take for lost what was taken in a moment ago.
     this.#incoming?.report();
     this.control.send({ goodbye: { reason } });
-    await this.#outgoing?.close({ signal }).catch(() => {});
-    await this.control.close(signal);
+    await Promise.race([this.ended, aborted(signal)]);
     this.abort(new Error(reason));
   }
 
@@ -94,10 +96,13 @@ export class LinkSession {
   /** Pings when it is time. A silent connection goes, so that the next dial makes a new one. */
   tick(nowMs: number): void {
     const silentMs = nowMs - this.#heardMs;
+    const unsettledMs = this.settlement.overdueMs(nowMs);
     if (silentMs >= DEAD_AFTER_MS) {
       const cause = new Error(`nothing heard for ${silentMs} ms`);
       this.abort(cause);
       this.connection.abort(cause);
+    } else if (unsettledMs >= DEAD_AFTER_MS) {
+      this.abort(new Error(`a change was not acknowledged for ${unsettledMs} ms`));
     } else if (nowMs - this.#pingedMs >= PING_INTERVAL_MS) {
       this.#pingedMs = nowMs;
       this.control.send({ ping: { nonce: 0 } });
@@ -133,7 +138,12 @@ export class LinkSession {
 
   /** Sends records; only while `writable`. */
   send(records: Buffer): void {
-    this.#outgoing?.send(records);
+    try {
+      this.#outgoing?.send(records);
+    } catch (error) {
+      // The connection broke, and the stream was not told yet.
+      this.abort(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   /** Takes over the other side's message stream; undefined when there is one already. */
@@ -154,9 +164,9 @@ export class LinkSession {
     };
   }
 
-  /** Everything before this offset of the other side's messages was taken in. */
-  get consumed(): number {
-    return Math.max(this.#incoming?.consumed ?? 0, this.greeting.consumed);
+  /** Everything before this offset of the other side's messages was taken in; undefined before its stream began. */
+  get consumed(): number | undefined {
+    return this.#incoming?.consumed;
   }
 
   /** There is memory again: raises the credit. */

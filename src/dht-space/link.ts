@@ -1,22 +1,19 @@
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import type { Connection, Stream } from '@libp2p/interface';
 import type { Content, Logger, MemoryPressure } from '../overlay/index.js';
+import { aborted } from './aborted.js';
 import { backoffMs } from './backoff.js';
 import { greet } from './greeting.js';
 import type { IncomingMessages, MessageStreamOwner } from './incoming-messages.js';
-import {
-  CREDIT_WINDOW_BYTES,
-  DEAD_AFTER_MS,
-  DOUBLE_DIAL_WINDOW_MS,
-  MAX_POINTS_PER_LINK,
-  UNSHARED_LIMIT_MS,
-} from './limits.js';
+import { CREDIT_WINDOW_BYTES, DEAD_AFTER_MS, DOUBLE_DIAL_WINDOW_MS, UNSHARED_LIMIT_MS } from './limits.js';
 import type { LinkSession } from './link-session.js';
 import { OutgoingMessages } from './outgoing-messages.js';
-import { Participant } from './participant.js';
+import type { Participant } from './participant.js';
+import { PeerPoints } from './peer-points.js';
 import { PROTOCOL_VERSION } from './protocol.js';
-import { spaceIdFromBytes } from './records.js';
 import type { Control, Hello } from './wire/control.js';
+
+const MAX_LOGGED_UNITS = 255;
 
 /** What a link asks of the node that it belongs to. */
 export interface LinkHost {
@@ -56,12 +53,16 @@ export class Link {
   readonly outgoing: OutgoingMessages;
   /** Spaces shared with the peer; while there are any, the link is kept up. */
   readonly spaces = new Set<string>();
-  /** The peer's part in points, by space id and name. */
-  readonly participants = new Map<string, Participant>();
-  /** The peer's start that `participants` and what was taken in belong to. */
+  /** The peer's part in points. */
+  readonly points: PeerPoints;
+  /** The peer's start that `points` and what was taken in belong to. */
   remoteEpoch = 0n;
+  /** What the peer calls its side of the link, likewise; 0 before the first greeting. */
+  #remoteLink = 0n;
+  /** Tells this side of the link from an earlier one that was given up; never 0. */
+  readonly #number = randomBytes(8).readBigUInt64BE() || 1n;
+  /** Everything before this offset of the peer's messages was taken in, at least: with less, some come twice and are known. */
   #consumed = 0;
-  readonly #pointsByNumber = new Map<number, Participant>();
 
   readonly #host: LinkHost;
   #state: LinkState;
@@ -73,6 +74,7 @@ export class Link {
     this.peer = peer;
     this.#host = host;
     this.outgoing = new OutgoingMessages(peer, host);
+    this.points = new PeerPoints(this);
     this.#state = { kind: 'down', sinceMs: host.now() };
   }
 
@@ -96,7 +98,7 @@ export class Link {
   async run(): Promise<void> {
     let attempt = 0;
     while (this.#state.kind !== 'closed') {
-      if (this.session === undefined && this.spaces.size > 0) await this.#dial();
+      if (this.session === undefined && this.spaces.size > 0) await this.#dial(attempt);
       this.#attempt.resolve();
       if (this.#state.kind === 'open') {
         attempt = 0;
@@ -120,18 +122,20 @@ export class Link {
     return this.session === undefined ? this.#attempt.promise : Promise.resolve();
   }
 
-  /** Ends the link for good; nothing of it survives. */
+  /** Ends the link for good, after the peer has taken in what was accepted for it; nothing of it survives. */
   async close(reason: string, signal: AbortSignal): Promise<void> {
-    const session = this.session;
+    const last = this.session;
+    if (last !== undefined) await Promise.race([this.outgoing.emptied(), last.ended, aborted(signal)]);
+    const { session } = this;
     this.#state = { kind: 'closed' };
     this.#dialling?.abort(new Error(reason));
-    this.#forgetInterest();
     this.#wake();
     await session?.close(reason, signal);
+    this.points.clear();
     this.outgoing.clear();
   }
 
-  async #dial(): Promise<void> {
+  async #dial(failures: number): Promise<void> {
     const controller = new AbortController();
     this.#dialling = controller;
     try {
@@ -140,8 +144,12 @@ export class Link {
         stream.abort(new Error('no longer needed'));
       else await this.greet(connection, stream, true);
     } catch (error) {
-      if (this.session === undefined)
-        this.#host.logger.debug({ peer: this.peer, err: error }, 'could not link');
+      if (this.session === undefined) {
+        const cause = error instanceof Error ? error.message : String(error);
+        // It is tried for ever: once is enough for people.
+        const level = failures === 0 ? 'info' : 'debug';
+        this.#host.logger[level]({ peer: this.peer, cause }, 'could not link');
+      }
     } finally {
       this.#dialling = undefined;
     }
@@ -150,7 +158,7 @@ export class Link {
   async #sessionEnd(session: LinkSession): Promise<void> {
     const cause = await session.ended;
     if (this.#state.kind !== 'open' || this.#state.session !== session) return;
-    this.#consumed = session.consumed;
+    this.#consumed = session.consumed ?? this.#consumed;
     this.#state = { kind: 'down', sinceMs: this.#host.now() };
     this.#host.logger.info({ peer: this.peer, cause: cause.message }, 'link lost');
   }
@@ -186,26 +194,29 @@ export class Link {
       capabilities: [],
       epoch: this.#host.epoch,
       name: this.#host.name,
-      knownEpoch: this.remoteEpoch,
+      link: this.#number,
+      knownLink: this.#remoteLink,
       consumed: this.session?.consumed ?? this.#consumed,
       credit: this.#host.memory.high ? 0 : CREDIT_WINDOW_BYTES,
       session: randomInt(2 ** 32),
     };
   }
 
+  /** @throws Error when the peer claims what cannot be */
   #adopt(session: LinkSession): void {
     const current = this.session;
     if (this.#state.kind === 'closed' || (current !== undefined && !this.#replaces(session, current))) {
       session.abort(new Error('another session of this link is kept'));
       return;
     }
-    if (current !== undefined) this.#consumed = current.consumed;
+    this.#consumed = current?.consumed ?? this.#consumed;
+    const offset = this.#resume(session);
     this.#state = { kind: 'open', session };
     current?.abort(new Error('replaced by a newer session'));
     this.#dialling?.abort(new Error('the other side has dialled'));
     session.control.onMessage = (message) => this.#onControl(session, message);
-    this.#resume(session);
-    this.#host.logger.info({ peer: this.peer, name: session.hello.name }, 'linked');
+    void session.openMessages(offset, () => this.flush());
+    this.#host.logger.info({ peer: this.peer, name: clip(session.hello.name) }, 'linked');
     this.#attempt.resolve();
     this.#wake();
     this.#host.opened(this);
@@ -218,18 +229,19 @@ export class Link {
     return session.dialled === this.#host.id < this.peer;
   }
 
-  /** Picks up where the last session ended, as far as both sides remember it. */
-  #resume(session: LinkSession): void {
-    const { hello } = session;
-    if (hello.epoch !== this.remoteEpoch) {
-      this.remoteEpoch = hello.epoch;
+  /** Picks up where the last session ended, as far as both sides remember it. Returns where sending goes on. */
+  #resume({ hello }: LinkSession): number {
+    if (hello.link !== this.#remoteLink) {
+      // The peer started anew, or forgot this node: it has seen nothing and wants nothing until it says so.
+      this.outgoing.clear();
+      this.points.clear();
       this.#consumed = 0;
-      this.#pointsByNumber.clear();
-      this.#forgetInterest();
+      this.#remoteLink = hello.link;
+      this.remoteEpoch = hello.epoch;
     }
-    const consumed = hello.knownEpoch === this.#host.epoch ? hello.consumed : undefined;
-    const offset = this.outgoing.resume(consumed, hello.credit);
-    void session.openMessages(offset, () => this.flush());
+    // A greeting may be older than what the peer knows by now, where both have dialled: then it claims less.
+    const consumed = hello.knownLink === this.#number ? hello.consumed : 0;
+    return this.outgoing.resume(consumed, hello.credit);
   }
 
   /** The peer's message stream has come, for the session that it names. */
@@ -247,7 +259,7 @@ export class Link {
       this.outgoing.progress(message.progress.consumed, message.progress.limit);
       this.flush();
     } else if (message.goodbye !== undefined) {
-      session.abort(new Error(`the peer ended it: ${message.goodbye.reason}`));
+      session.abort(new Error(`the peer ended it: ${clip(message.goodbye.reason)}`));
     } else if (message.hello !== undefined) throw new Error('a second greeting');
     else if (message.pong === undefined) this.#host.received(this, message);
   }
@@ -262,7 +274,7 @@ export class Link {
       }
     } else if (state.kind === 'down' && nowMs - state.sinceMs >= DEAD_AFTER_MS) {
       this.#state = { kind: 'dead', sinceMs: state.sinceMs };
-      this.#forgetInterest();
+      this.points.detach();
       this.outgoing.clear();
       this.#host.dead(this);
     }
@@ -284,36 +296,18 @@ export class Link {
 
   /** A record of the peer's message stream: it gives a point a number. */
   point(number: number, spaceId: Buffer, name: string): void {
-    if (this.#pointsByNumber.size >= MAX_POINTS_PER_LINK) forgetAbsent(this.#pointsByNumber);
-    this.#pointsByNumber.set(number, this.participant(spaceIdFromBytes(spaceId), name));
+    this.points.number(number, spaceId, name);
   }
 
   /** A record of the peer's message stream: it publishes to a point. */
   message(number: number, sequence: number, content: Content): void {
-    const participant = this.#pointsByNumber.get(number);
+    const participant = this.points.byNumber(number);
     if (participant === undefined) throw new Error(`point ${number} was not named`);
     participant.receive(sequence, content);
   }
-
-  /** The peer as a participant of a point. @throws Error when there are too many */
-  participant(spaceId: string, name: string): Participant {
-    const key = spaceId + name;
-    let participant = this.participants.get(key);
-    if (participant === undefined) {
-      if (this.participants.size >= MAX_POINTS_PER_LINK) forgetAbsent(this.participants);
-      participant = new Participant(this, spaceId, name);
-      this.participants.set(key, participant);
-    }
-    return participant;
-  }
-
-  #forgetInterest(): void {
-    for (const participant of this.participants.values()) participant.detach();
-  }
 }
 
-/** Makes room: a peer may have joined and left any number of points, and takes part in a limited one. */
-function forgetAbsent<K>(participants: Map<K, Participant>): void {
-  for (const [key, participant] of participants) if (participant.type === undefined) participants.delete(key);
-  if (participants.size >= MAX_POINTS_PER_LINK) throw new Error(`more than ${MAX_POINTS_PER_LINK} points`);
+/** What a peer wrote for people, at a length that a log can take. */
+function clip(text: string): string {
+  return text.slice(0, MAX_LOGGED_UNITS);
 }

@@ -9,6 +9,7 @@ import type { LinkHost } from './link.js';
 import { Link } from './link.js';
 import type { OverlayNode } from './node.js';
 import { CONTROL_PROTOCOL, MESSAGES_PROTOCOL } from './protocol.js';
+import { timeLimit } from './time-limit.js';
 import type { Control } from './wire/control.js';
 
 const TICK_INTERVAL_MS = 1000;
@@ -24,6 +25,9 @@ export interface LinksOptions {
   readonly opened: (link: Link) => void;
   readonly received: (link: Link, message: Control) => void;
   readonly dead: (link: Link) => void;
+  /** Milliseconds since 1970, and random numbers below 1. */
+  readonly now: () => number;
+  readonly random: () => number;
 }
 
 /** All links of a node: at most one per peer, whoever dialled. */
@@ -34,13 +38,14 @@ export class Links implements LinkHost {
   readonly name: string;
   readonly logger: Logger;
   readonly memory: MemoryPressure;
-  readonly now = Date.now;
-  readonly random = Math.random;
+  readonly now: () => number;
+  readonly random: () => number;
   readonly #options: LinksOptions;
   readonly #links = new Map<string, Link>();
   #dirty = new Set<Link>();
   readonly #flush = () => this.#flushDirty();
   #timer: NodeJS.Timeout | undefined;
+  #state: 'open' | 'closed' = 'open';
   #unsubscribe: () => void = () => {};
 
   constructor(options: LinksOptions) {
@@ -49,6 +54,8 @@ export class Links implements LinkHost {
     this.name = options.name;
     this.logger = options.logger;
     this.memory = options.memory;
+    this.now = options.now;
+    this.random = options.random;
   }
 
   async start(): Promise<void> {
@@ -94,13 +101,14 @@ export class Links implements LinkHost {
     if (link === undefined || !link.spaces.delete(spaceId)) return;
     // Whoever comes back is told anew.
     link.session?.told.delete(spaceId);
-    for (const participant of link.participants.values()) {
+    for (const participant of link.points) {
       if (participant.spaceId === spaceId) participant.detach();
     }
   }
 
-  /** Ends all links. */
+  /** Ends all links; there are no new ones after that. */
   async close(reason: string, signal: AbortSignal): Promise<void> {
+    this.#state = 'closed';
     clearInterval(this.#timer);
     this.#unsubscribe();
     await this.#options.node.libp2p.unhandle([CONTROL_PROTOCOL, MESSAGES_PROTOCOL]);
@@ -114,7 +122,7 @@ export class Links implements LinkHost {
     const { libp2p } = this.#options.node;
     const id = peerIdFromString(peer);
     const addresses = this.#options.addresses(peer).map((address) => multiaddr(address));
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)]);
+    const deadline = timeLimit(DIAL_TIMEOUT_MS, signal);
     const connection = await libp2p.dial(addresses.length > 0 ? addresses : id, { signal: deadline });
     if (!connection.remotePeer.equals(id)) throw new Error(`${connection.remotePeer} answered in its place`);
     const stream = await connection.newStream(CONTROL_PROTOCOL, { signal: deadline });
@@ -159,14 +167,18 @@ export class Links implements LinkHost {
   }
 
   #acceptMessages(stream: Stream, connection: Connection): void {
-    const link = this.#links.get(connection.remotePeer.toString());
+    const peer = connection.remotePeer.toString();
     // It reads until it knows its session, and aborts itself where there is none.
-    new IncomingMessages(stream, (session, messages) => link?.claimMessages(session, messages));
+    new IncomingMessages(stream, (session, messages) => {
+      const owner = this.#links.get(peer)?.claimMessages(session, messages);
+      if (owner === undefined) this.logger.info({ peer }, 'refused a message stream of an unknown session');
+      return owner;
+    });
   }
 
   #create(peer: string): Link | undefined {
     if (this.#links.size >= MAX_LINKS) this.#forgetOneLost();
-    if (this.#links.size >= MAX_LINKS) return undefined;
+    if (this.#links.size >= MAX_LINKS || this.#state === 'closed') return undefined;
     const link = new Link(peer, this);
     this.#links.set(peer, link);
     // Where it comes from, the peer's spaces are about to be known: the first attempt waits for that.
@@ -182,7 +194,7 @@ export class Links implements LinkHost {
 
   #remove(link: Link, reason: string): void {
     this.#links.delete(link.peer);
-    void link.close(reason, AbortSignal.timeout(DIAL_TIMEOUT_MS));
+    void link.close(reason, timeLimit(DIAL_TIMEOUT_MS));
   }
 
   #tick(): void {

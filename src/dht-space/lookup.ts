@@ -3,6 +3,7 @@ import { pbStream } from '@libp2p/utils';
 import { LOOKUP_TIMEOUT_MS, MAX_LOOKUP_BYTES } from './limits.js';
 import type { OverlayNode } from './node.js';
 import { LOOKUP_PROTOCOL } from './protocol.js';
+import { timeLimit } from './time-limit.js';
 import { LookupReply, LookupRequest } from './wire/control.js';
 
 /** Bounds what one message of the lookup protocol may make the reader hold. */
@@ -15,7 +16,7 @@ export async function serveLookups(
   onError: (connection: Connection, error: unknown) => void,
 ): Promise<void> {
   await node.libp2p.handle(LOOKUP_PROTOCOL, async (stream, connection) => {
-    const signal = AbortSignal.timeout(LOOKUP_TIMEOUT_MS);
+    const signal = timeLimit(LOOKUP_TIMEOUT_MS);
     try {
       const messages = pbStream(stream, READ_LIMITS);
       const request = await messages.read(LookupRequest, { signal });
@@ -39,7 +40,7 @@ export async function lookUp(
   request: LookupRequest,
   options: { readonly signal: AbortSignal },
 ): Promise<LookupReply> {
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(LOOKUP_TIMEOUT_MS)]);
+  const signal = timeLimit(LOOKUP_TIMEOUT_MS, options.signal);
   const stream = await node.libp2p.dialProtocol(peer, LOOKUP_PROTOCOL, { signal });
   try {
     const messages = pbStream(stream, READ_LIMITS);

@@ -1,10 +1,11 @@
 import type { Logger } from '../overlay/index.js';
-import { ANTI_ENTROPY_INTERVAL_MS, MEMBER_VALIDITY_MS, RUMOUR_FANOUT } from './limits.js';
+import { ANTI_ENTROPY_INTERVAL_MS, CONTROL_PART_BYTES, MEMBER_VALIDITY_MS, RUMOUR_FANOUT } from './limits.js';
 import type { Link } from './link.js';
 import type { LinkSession } from './link-session.js';
 import type { Links } from './links.js';
 import { Membership } from './membership.js';
 import type { OverlayNode } from './node.js';
+import { inParts } from './parts.js';
 import type { MemberRecord, Sealed } from './records.js';
 import { open, RecordError, seal, spaceIdToBytes } from './records.js';
 import type { Members as MembersMessage } from './wire/control.js';
@@ -63,16 +64,18 @@ export class Members {
     return this.#membership.get(peer, this.#links.now())?.addresses ?? [];
   }
 
-  /** Tells all members that this node takes part in these points of the space. */
+  /**
+   * Tells all members that this node takes part in these points of the space.
+   *
+   * @throws RecordError when there are more than a member record takes
+   */
   tell(points: readonly string[]): void {
-    this.#points = points;
-    this.#renew(false);
+    this.#renew(points, false);
   }
 
   /** Tells all members that this node is one no more. */
   leave(): void {
-    this.#points = [];
-    this.#renew(true);
+    this.#renew([], true);
     for (const { peer } of this.others) this.#links.unshare(peer, this.#spaceId);
   }
 
@@ -84,6 +87,7 @@ export class Members {
   /** @throws RecordError when a record is no signed member record; the sender is to be dropped */
   onMessage(link: Link, session: LinkSession, message: MembersMessage): void {
     this.learn(message.records, link);
+    if (message.digest.length === 0 && message.wanted.length === 0) return;
     const wanted = new Set(message.wanted);
     const nowMs = this.#links.now();
     const compared = message.digest.length > 0;
@@ -98,7 +102,7 @@ export class Members {
 
   /** Takes in signed records, links to new members and hands the news on. @throws RecordError */
   learn(records: readonly Uint8Array[], from?: Link): void {
-    const news = records.filter((bytes) => this.#learnOne(bytes));
+    const news = records.filter((bytes) => this.#learnOne(bytes, from));
     if (news.length === 0) return;
     const others = this.#sessions().filter(({ link }) => link !== from);
     for (const { session } of this.#someOf(others)) this.#send(session, { records: news });
@@ -131,7 +135,7 @@ export class Members {
 
   tick(nowMs: number): void {
     if ((this.#own?.record.expiresMs ?? 0) - nowMs < RENEWAL_MS && this.#own?.record.left === false) {
-      this.#renew(false);
+      this.#renew(this.#points, false);
     }
     for (const peer of this.#membership.expire(nowMs)) {
       this.#logger.info({ peer, space: this.#spaceId }, 'member record has expired');
@@ -144,7 +148,7 @@ export class Members {
     if (one !== undefined) this.#send(one.session, { records: [], compare: true });
   }
 
-  #learnOne(bytes: Uint8Array): boolean {
+  #learnOne(bytes: Uint8Array, from: Link | undefined): boolean {
     // Most records come again by other ways: verifying costs far more than comparing.
     if (this.#membership.holds(bytes)) return false;
     const nowMs = this.#links.now();
@@ -174,12 +178,24 @@ export class Members {
       case 'full':
         this.#logger.warn({ peer, space: this.#spaceId }, 'member not taken in: there are too many');
         return false;
-      case 'known':
       case 'stale':
+        if (from?.peer === peer && sealed.record.left) this.#retell(peer);
+        return false;
+      case 'known':
         return false;
       default:
         return applied satisfies never;
     }
+  }
+
+  /**
+   * A member left and came back, and others were faster to tell of its return than it was to tell of both: it has
+   * forgotten all that it was told, and is told it anew.
+   */
+  #retell(peer: string): void {
+    if (this.#membership.get(peer, this.#links.now()) === undefined) return;
+    this.#links.unshare(peer, this.#spaceId);
+    this.#share(peer);
   }
 
   #share(peer: string): void {
@@ -191,12 +207,12 @@ export class Members {
   #onOwn(record: MemberRecord): boolean {
     if (record.epoch !== this.#links.epoch && record.sequence >= this.#sequence) {
       this.#sequence = record.sequence;
-      this.#renew(this.#own?.record.left ?? false);
+      this.#renew(this.#points, this.#own?.record.left ?? false);
     }
     return false;
   }
 
-  #renew(left: boolean): void {
+  #renew(points: readonly string[], left: boolean): void {
     const nowMs = this.#links.now();
     // Whenever this node left or was started before: the clock is ahead of what it said then.
     this.#sequence = Math.max(this.#sequence + 1, nowMs);
@@ -208,12 +224,13 @@ export class Members {
         epoch: this.#links.epoch,
         sequence: this.#sequence,
         addresses: this.#node.addresses(),
-        points: this.#points,
+        points,
         expiresMs: nowMs + MEMBER_VALIDITY_MS,
         left,
       },
       this.#node.privateKey,
     );
+    this.#points = points;
     this.#membership.apply(this.#own, nowMs);
     for (const { session } of this.#sessions()) this.#send(session, { records: [this.#own.bytes] });
   }
@@ -226,10 +243,14 @@ export class Members {
       compare = false,
     }: { records: readonly Uint8Array[]; wanted?: readonly string[]; compare?: boolean },
   ): void {
+    const spaceId = spaceIdToBytes(this.#spaceId);
+    const parts = inParts(records, ({ length }) => length, CONTROL_PART_BYTES);
+    const last = parts.pop() ?? [];
+    for (const part of parts) {
+      session.control.send({ members: { spaceId, records: part, digest: [], wanted: [] } });
+    }
     const digest = compare ? [...this.#membership.digest(this.#links.now())] : [];
-    session.control.send({
-      members: { spaceId: spaceIdToBytes(this.#spaceId), records: [...records], digest, wanted: [...wanted] },
-    });
+    session.control.send({ members: { spaceId, records: last, digest, wanted: [...wanted] } });
   }
 
   #sessions(): { readonly link: Link; readonly session: LinkSession }[] {

@@ -21,13 +21,16 @@ interface Chunk {
  * What was accepted for one participant and not yet acknowledged by it: encoded records in order, addressed by
  * their offset in the stream. Appending copies the content once and allocates nothing but a chunk now and then.
  *
- * Invariant: acknowledged <= sent <= end, and all three lie between records.
+ * Invariant: acknowledged <= sent <= reached <= end, and all four lie between records. No offset below `reached`
+ * ever names another octet, so that an acknowledgement which comes late still means what it meant.
  */
 export class Outbox {
   readonly #memory: MemoryPressure;
   readonly #chunks: Chunk[] = [];
   #acknowledged = 0;
+  /** How far sending has come on the present stream, and on any. */
   #sent = 0;
+  #reached = 0;
   #end = 0;
 
   constructor(memory: MemoryPressure) {
@@ -71,13 +74,15 @@ export class Outbox {
     const start = this.#sent - chunk.base;
     const end = wholeRecords(chunk, start, limit - chunk.base);
     this.#sent = chunk.base + end;
+    if (this.#sent > this.#reached) this.#reached = this.#sent;
     return chunk.bytes.subarray(start, end);
   }
 
-  /** The participant has taken in everything before `offset`. False when that was never sent. */
+  /** The participant has taken in everything before `offset`. False when no record was sent that ends there. */
   acknowledge(offset: number): boolean {
     if (offset > this.#sent) return false;
     if (offset <= this.#acknowledged) return true;
+    if (!this.#endsRecord(offset)) return false;
     this.#memory.add(this.#acknowledged - offset);
     this.#acknowledged = offset;
     let first = this.#chunks[0];
@@ -92,31 +97,39 @@ export class Outbox {
     return true;
   }
 
-  /** On a new stream, sending starts again at the first octet that was not acknowledged. */
-  rewind(): void {
-    this.#sent = this.#acknowledged;
+  /**
+   * On a new stream, sending starts again after what the participant has taken in on any before. False, with no
+   * effect, when no record was sent that ends at `offset`.
+   */
+  resume(offset: number): boolean {
+    const sent = this.#sent;
+    this.#sent = this.#reached;
+    const known = this.acknowledge(offset);
+    this.#sent = known ? this.#acknowledged : sent;
+    return known;
   }
 
-  /** Gives up what was not sent yet. Returns how many messages that were. */
+  /** Gives up what was not sent on any stream. Returns how many messages that were. */
   dropUnsent(): number {
-    let messages = 0;
+    const messages = this.#countFrom(this.#reached);
     for (let last = this.#chunks.at(-1); last !== undefined; last = this.#chunks.at(-1)) {
-      const from = Math.max(0, this.#sent - last.base);
-      messages += countMessages(last, from);
-      last.used = from;
-      if (from > 0 || this.#chunks.length === 1) break;
+      last.used = Math.max(0, this.#reached - last.base);
+      if (last.used > 0 || this.#chunks.length === 1) break;
       this.#chunks.pop();
     }
-    this.#memory.add(this.#sent - this.#end);
-    this.#end = this.#sent;
+    this.#memory.add(this.#reached - this.#end);
+    this.#end = this.#reached;
     return messages;
   }
 
-  /** Gives up everything. Returns how many messages that were. */
+  /** Gives up everything; offsets go on from here. Returns how many messages that were. */
   clear(): number {
-    this.rewind();
-    const messages = this.dropUnsent();
+    const messages = this.#countFrom(this.#acknowledged);
+    this.#memory.add(this.#acknowledged - this.#end);
     this.#chunks.length = 0;
+    this.#acknowledged = this.#end;
+    this.#sent = this.#end;
+    this.#reached = this.#end;
     return messages;
   }
 
@@ -132,6 +145,19 @@ export class Outbox {
     chunk.used += size;
     this.#end += size;
     this.#memory.add(size);
+  }
+
+  /** `offset` comes from the other side; it lies behind `acknowledged`, within what is held. */
+  #endsRecord(offset: number): boolean {
+    const chunk = this.#chunkAt(offset - 1);
+    const end = offset - chunk.base;
+    return wholeRecords(chunk, Math.max(0, this.#acknowledged - chunk.base), end) === end;
+  }
+
+  #countFrom(offset: number): number {
+    let messages = 0;
+    for (const chunk of this.#chunks) messages += countMessages(chunk, Math.max(0, offset - chunk.base));
+    return messages;
   }
 
   #chunkAt(offset: number): Chunk {

@@ -1,5 +1,5 @@
 import type { Content, Logger, MemoryPressure } from '../overlay/index.js';
-import { OUTBOX_LIMIT_BYTES, OUTBOX_RELIEF_BYTES, STALL_LIMIT_MS } from './limits.js';
+import { MAX_POINTS_PER_LINK, OUTBOX_LIMIT_BYTES, OUTBOX_RELIEF_BYTES, STALL_LIMIT_MS } from './limits.js';
 import type { LinkSession } from './link-session.js';
 import { Outbox } from './outbox.js';
 import type { Participant } from './participant.js';
@@ -22,6 +22,7 @@ export class OutgoingMessages {
   #state: 'flowing' | 'stalled' = 'flowing';
   #progressMs = 0;
   #relief: (PromiseWithResolvers<void> & { readonly sinceMs: number }) | undefined;
+  #emptied: PromiseWithResolvers<void> | undefined;
   droppedMessages = 0;
 
   constructor(peer: string, environment: { logger: Logger; memory: MemoryPressure; now: () => number }) {
@@ -46,10 +47,7 @@ export class OutgoingMessages {
       this.droppedMessages += 1;
       return undefined;
     }
-    if (!this.#named.has(point)) {
-      this.#named.add(point);
-      this.#outbox.appendPoint(point, spaceIdToBytes(to.spaceId), to.name);
-    }
+    if (!this.#named.has(point)) this.#name(point, to);
     this.#outbox.appendMessage(point, sequence, content);
     to.sentMessages += 1;
     return this.#outbox.heldBytes < OUTBOX_LIMIT_BYTES ? undefined : this.#slowDown();
@@ -66,33 +64,37 @@ export class OutgoingMessages {
   /**
    * A new session: sending starts again after what the peer has taken in.
    *
-   * @param consumed how far that is; undefined when the peer remembers nothing of this node
+   * @param consumed how far that is; 0 when the peer cannot tell
    * @param creditBytes how much it lets this node send
    * @returns the offset at which the message stream begins
+   * @throws Error when the peer acknowledges what was never sent
    */
-  resume(consumed: number | undefined, creditBytes: number): number {
-    const known = consumed !== undefined && this.#outbox.acknowledge(consumed);
-    // A peer that started anew has seen nothing and wants nothing until it says so.
-    if (!known) this.clear();
-    this.#outbox.rewind();
+  resume(consumed: number, creditBytes: number): number {
+    const before = this.#outbox.acknowledged;
+    if (!this.#outbox.resume(consumed)) throw neverSent(consumed);
+    // With nothing left to acknowledge, no progress would ever tell that it goes on.
+    if (consumed > before || this.#outbox.heldBytes === 0) this.#flow();
     this.#limit = this.#outbox.acknowledged + creditBytes;
+    this.#release();
     return this.#outbox.acknowledged;
   }
 
   /** @throws Error when the peer acknowledges what was never sent */
   progress(consumed: number, limit: number): void {
-    if (consumed > this.#outbox.acknowledged || limit > this.#limit) {
-      this.#progressMs = this.#now();
-      if (this.#state === 'stalled') {
-        const { droppedMessages } = this;
-        this.#logger.info({ peer: this.#peer, droppedMessages }, 'participant takes messages again');
-      }
-      this.#state = 'flowing';
-    }
-    if (!this.#outbox.acknowledge(consumed))
-      throw new Error(`offset ${consumed} was acknowledged and never sent`);
+    const before = this.#outbox.acknowledged;
+    if (!this.#outbox.acknowledge(consumed)) throw neverSent(consumed);
+    // More credit alone is no progress, or a peer that takes nothing could hold up publishers for ever.
+    if (consumed > before) this.#progressMs = this.#now();
+    if (consumed > before || limit > this.#limit) this.#flow();
     this.#limit = Math.max(this.#limit, limit);
-    if (this.#outbox.heldBytes <= OUTBOX_RELIEF_BYTES) this.#relieve();
+    this.#release();
+  }
+
+  /** Resolves when the peer has taken in all that was accepted for it, or was given up. */
+  emptied(): Promise<void> {
+    if (this.#outbox.heldBytes === 0) return Promise.resolve();
+    this.#emptied ??= Promise.withResolvers<void>();
+    return this.#emptied.promise;
   }
 
   /** Finds a stall. To be called about every second. */
@@ -104,7 +106,7 @@ export class OutgoingMessages {
     this.droppedMessages += droppedMessages;
     // The names may have been among it.
     this.#named.clear();
-    this.#relieve();
+    this.#release();
     this.#logger.warn(
       { peer: this.#peer, droppedMessages, stalledMs: STALL_LIMIT_MS },
       'participant has stalled: what waits for it is dropped, and what follows until it goes on',
@@ -117,10 +119,23 @@ export class OutgoingMessages {
     this.droppedMessages += droppedMessages;
     this.#named.clear();
     this.#state = 'flowing';
-    this.#relieve();
+    this.#release();
     if (droppedMessages > 0) {
       this.#logger.warn({ peer: this.#peer, droppedMessages }, 'participant is gone, and what waited for it');
     }
+  }
+
+  #name(point: number, to: Participant): void {
+    // Naming a point anew is harmless, and this node may have left those that are forgotten here.
+    if (this.#named.size >= MAX_POINTS_PER_LINK) this.#named.clear();
+    this.#named.add(point);
+    this.#outbox.appendPoint(point, spaceIdToBytes(to.spaceId), to.name);
+  }
+
+  #flow(): void {
+    if (this.#state === 'flowing') return;
+    this.#state = 'flowing';
+    this.#logger.info({ peer: this.#peer }, 'participant takes messages again');
   }
 
   #slowDown(): Promise<void> {
@@ -128,8 +143,20 @@ export class OutgoingMessages {
     return this.#relief.promise;
   }
 
-  #relieve(): void {
-    this.#relief?.resolve();
-    this.#relief = undefined;
+  /** Lets go whoever waits for room, or for all to be taken in, when that is so. */
+  #release(): void {
+    const { heldBytes } = this.#outbox;
+    if (this.#state === 'stalled' || heldBytes <= OUTBOX_RELIEF_BYTES) {
+      this.#relief?.resolve();
+      this.#relief = undefined;
+    }
+    if (heldBytes === 0) {
+      this.#emptied?.resolve();
+      this.#emptied = undefined;
+    }
   }
+}
+
+function neverSent(consumed: number): Error {
+  return new Error(`offset ${consumed} was acknowledged and no record was sent that ends there`);
 }

@@ -19,6 +19,9 @@ export interface InterestUpdate {
   readonly digest: bigint;
 }
 
+/** What a pattern takes in memory besides its text, in round numbers. */
+const PATTERN_BYTES = 256;
+
 /**
  * The other side of a link as a participant of one point: what it wants of the point, and what it sent. It is kept
  * while the link is, also where this node does not take part in the point (yet).
@@ -69,6 +72,12 @@ export class Participant {
     this.#clearInterest();
   }
 
+  /** The other side is given up, as a participant of this point. */
+  dismiss(): void {
+    this.detach();
+    this.#point?.dismiss(this);
+  }
+
   /** This node takes part in the point from now on, or no more. */
   set point(point: DhtPoint | undefined) {
     this.#point = point;
@@ -99,6 +108,7 @@ export class Participant {
   }
 
   #clearInterest(): void {
+    for (const key of this.#interest.keys()) this.link.points.holdInterest(-sizeOf(key));
     this.#interest.clear();
     this.#digest = 0n;
     this.#point?.forgetInterest(this);
@@ -108,14 +118,22 @@ export class Participant {
     const key = interestKey(interest);
     if (this.#interest.has(key)) return;
     if (this.#interest.size >= MAX_TOLD_PATTERNS) throw new Error(`more than ${MAX_TOLD_PATTERNS} patterns`);
+    this.link.points.holdInterest(sizeOf(key));
     this.#interest.set(key, interest);
     this.#digest ^= interestDigest(interest);
     this.#point?.learnInterest(this, interest);
   }
 
   #remove(interest: Interest): void {
-    if (!this.#interest.delete(interestKey(interest))) return;
+    const key = interestKey(interest);
+    if (!this.#interest.delete(key)) return;
+    this.link.points.holdInterest(-sizeOf(key));
     this.#digest ^= interestDigest(interest);
     this.#point?.unlearnInterest(this, interest);
   }
+}
+
+/** A pattern is held as a key, as a value, and in the table of the point. */
+function sizeOf(key: string): number {
+  return 3 * key.length + PATTERN_BYTES;
 }

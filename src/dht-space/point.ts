@@ -17,13 +17,14 @@ import {
   SeenMessages,
 } from '../overlay/index.js';
 import { encodeInterest, interestDigest, routingKeyToken, toldInterest } from './interest-wire.js';
-import { SETTLE_TIMEOUT_MS } from './limits.js';
+import { CONTROL_PART_BYTES, SETTLE_TIMEOUT_MS } from './limits.js';
 import type { Link } from './link.js';
 import type { LinkSession } from './link-session.js';
 import type { Participant } from './participant.js';
 import { spaceIdToBytes } from './records.js';
 import { secretDirect } from './secret-table.js';
-import type { Interest as WireInterest } from './wire/control.js';
+import type { InterestPart, ToldItem } from './told-interest.js';
+import { ToldInterest } from './told-interest.js';
 
 /** The space that a point is in, as the point needs it. */
 export interface PointHost {
@@ -45,12 +46,16 @@ export class DhtPoint implements Outward {
   readonly #participants = new Set<Participant>();
   readonly #wanted: InterestTable<Participant>;
   readonly #advertised: AdvertisedInterest;
-  #digest = 0n;
+  readonly #told: ToldInterest;
+  #state: 'active' | 'withdrawn' = 'active';
   /** Sessions in which this node has attached to the point. */
   readonly #attached = new Map<Link, LinkSession>();
   readonly #seen = new SeenMessages();
-  /** Goes on above what this node used when it took part before: the clock is faster than anybody publishes. */
-  #sequence = Date.now() * 1000;
+  /**
+   * Goes on above what this node used when it took part before: a clock that is never set back, and faster than anybody
+   * publishes.
+   */
+  #sequence = Math.floor((performance.timeOrigin + performance.now()) * 1000);
 
   constructor(definition: PointDefinition, number: number, host: PointHost) {
     this.definition = definition;
@@ -62,6 +67,7 @@ export class DhtPoint implements Outward {
       type.name === 'direct' ? secretDirect(host.spaceId, definition.name) : type,
     );
     this.#advertised = new AdvertisedInterest(type);
+    this.#told = new ToldInterest((interest) => this.#encode(interest), CONTROL_PART_BYTES);
   }
 
   // --- messages ---
@@ -89,9 +95,16 @@ export class DhtPoint implements Outward {
 
   /** The other side of a link takes part in the point. */
   admit(participant: Participant): void {
-    if (this.#participants.has(participant)) return;
+    if (this.#participants.has(participant) || this.#state === 'withdrawn') return;
     this.#participants.add(participant);
     participant.point = this;
+  }
+
+  /** It means another point by the name, or its link was given up. */
+  dismiss(participant: Participant): void {
+    if (!this.#participants.delete(participant)) return;
+    this.#wanted.clear(participant);
+    participant.point = undefined;
   }
 
   learnInterest(participant: Participant, interest: Interest): void {
@@ -110,12 +123,14 @@ export class DhtPoint implements Outward {
 
   /** Tells the other side of the link that this node takes part, and what it wants. */
   attachTo(link: Link, session: LinkSession): void {
+    if (this.#state === 'withdrawn') return;
+    for (const [other, ended] of this.#attached) if (other.session !== ended) this.#attached.delete(other);
     this.#attached.set(link, session);
     const { name: point, type } = this.definition;
     session.sendChange((number) => ({
       attach: { number, id: this.number, spaceId: spaceIdToBytes(this.#host.spaceId), point, type },
     }));
-    this.#tell(session, true, { removed: [], added: [...this.#advertised.told] });
+    this.#tell(session, this.#told.snapshot());
   }
 
   async interestAdded(pattern: Pattern): Promise<void> {
@@ -139,33 +154,24 @@ export class DhtPoint implements Outward {
 
   #change(change: InterestChange): void {
     if (change.added.length === 0 && change.removed.length === 0) return;
-    for (const interest of [...change.added, ...change.removed]) {
-      this.#digest ^= interestDigest(this.#told(interest));
-    }
+    const parts = this.#told.change(change);
     for (const [link, session] of this.#attached) {
-      if (link.session === session) this.#tell(session, false, change);
+      if (link.session === session) this.#tell(session, parts);
       else this.#attached.delete(link);
     }
   }
 
-  #tell(session: LinkSession, snapshot: boolean, change: InterestChange): void {
-    const encode = (interest: Interest) => encodeInterest(this.definition.type, this.#told(interest));
-    session.sendChange((number): { interest: WireInterest } => ({
-      interest: {
-        number,
-        id: this.number,
-        snapshot,
-        added: change.added.map(encode),
-        removed: change.removed.map(encode),
-        digest: this.#digest,
-      },
-    }));
+  #tell(session: LinkSession, parts: readonly InterestPart[]): void {
+    for (const part of parts) {
+      session.sendChange((number) => ({ interest: { ...part, number, id: this.number } }));
+    }
   }
 
-  #told(interest: Interest): Interest {
+  #encode(interest: Interest): ToldItem {
     const { name, type } = this.definition;
     const { spaceId, self } = this.#host;
-    return toldInterest(type, interest, (key) => routingKeyToken(key, spaceId, name, self));
+    const told = toldInterest(type, interest, (key) => routingKeyToken(key, spaceId, name, self));
+    return { pattern: encodeInterest(type, told), digest: interestDigest(told) };
   }
 
   // --- leaving ---
@@ -193,15 +199,12 @@ export class DhtPoint implements Outward {
   }
 
   #withdraw(): void {
+    this.#state = 'withdrawn';
     for (const [link, session] of this.#attached) {
       if (link.session === session) session.sendChange((number) => ({ detach: { number, id: this.number } }));
     }
     this.#attached.clear();
-    for (const participant of this.#participants) {
-      this.#wanted.clear(participant);
-      participant.point = undefined;
-    }
-    this.#participants.clear();
+    for (const participant of this.#participants) this.dismiss(participant);
   }
 
   status(): { participants: readonly ParticipantStatus[] } {

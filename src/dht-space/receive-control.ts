@@ -6,7 +6,7 @@ import type { Link } from './link.js';
 import type { LinkSession } from './link-session.js';
 import { spaceIdFromBytes, spaceIdToBytes } from './records.js';
 import type { DhtSpace } from './space.js';
-import type { Attach, Control, Detach, Interest, Members } from './wire/control.js';
+import type { Attach, Control, Detach, Interest, Members, Synced } from './wire/control.js';
 
 /**
  * What peers say about spaces and points, brought to the spaces of this node.
@@ -20,7 +20,7 @@ export function receiveControl(link: Link, message: Control, spaces: ReadonlyMap
   if (message.members !== undefined) onMembers(link, session, message.members, spaces);
   else if (message.definitions !== undefined) {
     spaces.get(spaceIdFromBytes(message.definitions.spaceId))?.onDefinitions(message.definitions);
-  } else if (message.synced !== undefined) onSynced(link, session, spaceIdFromBytes(message.synced.spaceId));
+  } else if (message.synced !== undefined) onSynced(link, session, message.synced, spaces);
   else if (message.attach !== undefined) onAttach(link, session, message.attach, spaces);
   else if (message.interest !== undefined) onInterest(session, message.interest);
   else if (message.detach !== undefined) onDetach(session, message.detach);
@@ -44,8 +44,16 @@ function onMembers(
 }
 
 /** What the other side did not tell anew in this session, it does not take part in any more. */
-function onSynced(link: Link, session: LinkSession, spaceId: string): void {
-  for (const participant of link.participants.values()) {
+function onSynced(
+  link: Link,
+  session: LinkSession,
+  message: Synced,
+  spaces: ReadonlyMap<string, DhtSpace>,
+): void {
+  const spaceId = spaceIdFromBytes(message.spaceId);
+  // Of spaces that nobody here waits for, there may be any number.
+  if (!spaces.has(spaceId)) return;
+  for (const participant of link.points) {
     if (participant.spaceId === spaceId && participant.attachedIn !== session) participant.detach();
   }
   session.settlement.markSynced(spaceId);
@@ -57,30 +65,30 @@ function onAttach(
   { number, id, spaceId: bytes, point, type }: Attach,
   spaces: ReadonlyMap<string, DhtSpace>,
 ): void {
-  if (!isPointType(type)) throw new Error(`unknown type '${type}' of point '${point}'`);
+  const participant = link.points.obtain(bytes, point);
+  if (!isPointType(type)) throw new Error(`point '${point}' is of no known type`);
   if (session.attached.size >= MAX_POINTS_PER_LINK)
     throw new Error(`more than ${MAX_POINTS_PER_LINK} points`);
-  const spaceId = spaceIdFromBytes(bytes);
-  const participant = link.participant(spaceId, point);
   participant.attach(session, type);
   session.attached.set(id, participant);
-  spaces.get(spaceId)?.attached(participant);
+  spaces.get(participant.spaceId)?.attached(participant);
   session.control.send({ settled: { number } });
 }
 
 function onInterest(session: LinkSession, message: Interest): void {
   const { number, id, snapshot, added, removed, digest } = message;
   const participant = session.attached.get(id);
-  const type = participant?.type;
-  if (participant === undefined || type === undefined) {
-    throw new Error(`interest in point ${id}, which is not attached`);
+  if (participant === undefined) throw new Error(`interest in point ${id}, which is not attached`);
+  const { type } = participant;
+  // The news that the other side left the space may have overtaken this by another way.
+  if (type !== undefined) {
+    participant.changeInterest({
+      snapshot,
+      added: added.map((pattern) => decodeInterest(type, pattern)),
+      removed: removed.map((pattern) => decodeInterest(type, pattern)),
+      digest,
+    });
   }
-  participant.changeInterest({
-    snapshot,
-    added: added.map((pattern) => decodeInterest(type, pattern)),
-    removed: removed.map((pattern) => decodeInterest(type, pattern)),
-    digest,
-  });
   session.control.send({ settled: { number } });
 }
 

@@ -63,9 +63,16 @@ export class SeedDialer {
     const reached = dialled.flatMap(({ state }) => (state.is === 'reached' ? [state.peer] : []));
     const others = joined.filter(({ state }) => state.is !== 'self');
     if (reached.length > 0 || others.length === 0 || this.#node.knows() > 0) return reached;
-    const causes = others.map((seed) => `${seed.address} (${causeOf(seed.state)})`).join(', ');
+    const causes = this.unreached(seeds);
     this.forget(seeds);
     throw new SpaceError('not-found', `no seed could be reached: ${causes}`, { cause: signal?.reason });
+  }
+
+  /** The seeds that could not be reached, each with its cause, for people; empty when all were. */
+  unreached(seeds: readonly Multiaddr[]): string {
+    const known = seeds.flatMap((address) => this.#seeds.get(address.toString()) ?? []);
+    const unreached = known.filter(({ state }) => state.is !== 'self' && state.is !== 'reached');
+    return unreached.map((seed) => `${seed.address} (${causeOf(seed.state)})`).join(', ');
   }
 
   forget(seeds: readonly Multiaddr[]): void {

@@ -27,7 +27,7 @@ export function parseSpaceSettings(settings: FieldTable): SpaceSettings {
     );
   }
   if (access !== 'open') {
-    throw new SpaceError('invalid-argument', `access: expected 'open', found ${JSON.stringify(access)}`);
+    throw new SpaceError('invalid-argument', `access: expected 'open', found ${describe(access)}`);
   }
   return { seeds: parseSeeds(settings.seeds, 'seeds') };
 }
@@ -47,10 +47,11 @@ function parseOwner(owner: unknown): string | undefined {
     if (typeof owner !== 'string') throw new TypeError('not a string');
     return peerIdFromString(owner).toString();
   } catch (cause) {
-    const found = typeof owner === 'string' ? JSON.stringify(owner) : typeof owner;
-    throw new SpaceError('invalid-argument', `exchangespace.owner: expected a peer id, found ${found}`, {
-      cause,
-    });
+    throw new SpaceError(
+      'invalid-argument',
+      `exchangespace.owner: expected a peer id, found ${describe(owner)}`,
+      { cause },
+    );
   }
 }
 
@@ -63,4 +64,8 @@ function refuseOthers(settings: FieldTable, known: readonly string[], prefix: st
       `argument '${prefix}${name}' is not understood; expected ${expected}`,
     );
   }
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : typeof value;
 }

@@ -6,6 +6,8 @@
 export class Settlement {
   #sent = 0;
   #acknowledged = 0;
+  /** When the change that is acknowledged next was first seen to wait; undefined while none does. */
+  #waitingMs: number | undefined;
   #over = false;
   readonly #waiting: { readonly number: number; readonly resolve: () => void }[] = [];
   readonly #synced = new Map<string, PromiseWithResolvers<void>>();
@@ -20,7 +22,15 @@ export class Settlement {
   acknowledge(number: number): void {
     if (number > this.#sent) throw new Error(`change ${number} was acknowledged and never sent`);
     this.#acknowledged = Math.max(this.#acknowledged, number);
+    this.#waitingMs = undefined;
     while ((this.#waiting[0]?.number ?? Number.POSITIVE_INFINITY) <= number) this.#waiting.shift()?.resolve();
+  }
+
+  /** For how long the other side has acknowledged nothing although it should. To be called about every second. */
+  overdueMs(nowMs: number): number {
+    if (this.#acknowledged >= this.#sent) return 0;
+    this.#waitingMs ??= nowMs;
+    return nowMs - this.#waitingMs;
   }
 
   /** Resolves when all that was sent so far is acknowledged. */

@@ -1,11 +1,12 @@
 import type { Multiaddr } from '@multiformats/multiaddr';
-import type { Logger, PointDefinition } from '../overlay/index.js';
-import { assertSamePoint } from '../overlay/index.js';
+import type { Logger, PointDefinition, PointReceiver, PointSession } from '../overlay/index.js';
+import { assertSamePoint, SpaceError } from '../overlay/index.js';
 import { aborted } from './aborted.js';
 import type { DefinitionsHost } from './definitions.js';
 import { Definitions, definitionOf } from './definitions.js';
 import type { Directory } from './directory.js';
 import {
+  CONTROL_PART_BYTES,
   DISCOVERY_INTERVAL_MS,
   DISCOVERY_LIMIT_MS,
   FIRST_DISCOVERY_MS,
@@ -18,14 +19,13 @@ import type { MembersHost } from './members.js';
 import { Members } from './members.js';
 import type { OverlayNode } from './node.js';
 import type { Participant } from './participant.js';
+import { inParts } from './parts.js';
 import type { PointHost } from './point.js';
 import { DhtPoint } from './point.js';
 import type { PointRecord, Sealed, SpaceManifest } from './records.js';
 import { open, RecordError, seal, spaceIdOf, spaceIdToBytes } from './records.js';
+import { timeLimit } from './time-limit.js';
 import type { Definitions as DefinitionsMessage, FoundSpace } from './wire/control.js';
-
-/** Definitions in one control message, so that it stays far below the limit of its size. */
-const DEFINITIONS_PER_MESSAGE = 256;
 
 export interface SpaceEnvironment {
   readonly node: OverlayNode;
@@ -53,8 +53,12 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   #manifest: Sealed<SpaceManifest>;
   readonly #definitions: Definitions;
   readonly #points = new Map<string, DhtPoint>();
+  /** Points that the last participant known has left, and nobody has closed as far as this node knows. */
+  readonly #deserted = new Set<string>();
   /** A declared space is held by its handle, also without points. */
   declared = false;
+  /** Joins under way. */
+  #joining = 0;
   #state: 'member' | 'gone' = 'member';
   #announced = false;
   #nextDiscoveryMs = 0;
@@ -82,13 +86,13 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     this.#nextDiscoveryMs = links.now() + links.random() * FIRST_DISCOVERY_MS;
   }
 
-  /** What a newcomer is handed. */
-  found(): FoundSpace {
-    return {
-      manifest: this.#manifest.bytes,
-      members: [...this.members.records],
-      points: [...this.#definitions.records],
-    };
+  /** What a newcomer is handed, as far as it goes into so many octets: members first, who know the rest. */
+  found(limitBytes: number): FoundSpace {
+    const leftBytes = limitBytes - this.#manifest.bytes.length;
+    const [members = []] = inParts(this.members.records, recordBytes, leftBytes / 2);
+    const memberBytes = members.reduce((sum, record) => sum + recordBytes(record), 0);
+    const [points = []] = inParts(this.#definitions.records, recordBytes, leftBytes - memberBytes);
+    return { manifest: this.#manifest.bytes, members, points };
   }
 
   /** What another member handed over, or told since. @throws RecordError when it is no signed record of this space */
@@ -101,24 +105,30 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   // --- joining and leaving points ---
 
   /**
-   * This node's part in the point, which is defined where it does not exist yet.
+   * Joins the point, which is defined where it does not exist yet.
    *
-   * @throws SpaceError `conflict`
+   * @throws SpaceError `conflict`; `not-found` when the space was deleted meanwhile; `refused` when this node is in too
+   * many points
    */
-  async takePart(wanted: PointDefinition, signal: AbortSignal): Promise<DhtPoint> {
-    const existing = this.#points.get(wanted.name);
-    if (existing !== undefined) {
-      assertSamePoint(this.name, existing.definition, wanted);
-      return existing;
+  async takePart(
+    wanted: PointDefinition,
+    receiver: PointReceiver,
+    signal: AbortSignal,
+  ): Promise<{ point: DhtPoint; session: PointSession }> {
+    this.#joining += 1;
+    try {
+      let point = this.#points.get(wanted.name);
+      if (point === undefined) {
+        const record = await this.#definitions.define(wanted, signal);
+        if (this.gone) throw new SpaceError('not-found', `space '${this.name}' was left meanwhile`);
+        // Two aliases of one point may be declared at the same time.
+        point = this.#points.get(wanted.name) ?? this.#open(wanted, record);
+      }
+      assertSamePoint(this.name, point.definition, wanted);
+      return { point, session: point.local.join(receiver) };
+    } finally {
+      this.#joining -= 1;
     }
-    const record = await this.#definitions.define(wanted, signal);
-    // Two aliases of one point may be declared at the same time.
-    const meanwhile = this.#points.get(wanted.name);
-    if (meanwhile !== undefined) {
-      assertSamePoint(this.name, meanwhile.definition, wanted);
-      return meanwhile;
-    }
-    return this.#open(wanted, record);
   }
 
   /** Resolves when the participants found are linked and have told all, or could not be reached, or in time. */
@@ -157,9 +167,9 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     await directory.putManifest(sealed).catch(() => {});
   }
 
-  /** Leaves the space when neither a handle nor a point holds it. */
+  /** Leaves the space when neither a handle nor a point holds it, nor somebody who is just joining one. */
   release(): void {
-    if (!this.declared && this.#points.size === 0) this.leave();
+    if (!this.declared && this.#points.size === 0 && this.#joining === 0) this.leave();
   }
 
   /** This node stops: every session leaves, then the node. */
@@ -187,11 +197,20 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     this.syncWith(link);
   }
 
-  /** The last participant of a point may have left without seeing that it was the last: then one member closes it. */
+  /** The last participant of a point may have left without seeing that it was the last. */
   pointsLeft(points: readonly string[]): void {
     for (const name of points) {
-      if (!this.hasParticipant(name) && this.members.isFirst) void this.#definitions.release(name, true);
+      if (this.#definitions.isOpen(name) && !this.hasParticipant(name)) this.#deserted.add(name);
     }
+  }
+
+  /** One member closes points that nobody takes part in any more; when all have heard who left, as that may be the one. */
+  #closeDeserted(): void {
+    if (!this.members.isFirst) return;
+    for (const name of this.#deserted) {
+      if (!this.hasParticipant(name)) void this.#definitions.release(name, true);
+    }
+    this.#deserted.clear();
   }
 
   /** Tells the other side of a link all about this node's part, once a session. */
@@ -200,10 +219,8 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     if (session === undefined || session.told.has(this.spaceId)) return;
     session.told.add(this.spaceId);
     this.members.syncWith(session);
-    const points = this.#definitions.records;
-    for (let at = 0; at === 0 || at < points.length; at += DEFINITIONS_PER_MESSAGE) {
-      this.#sendDefinitions(session, points.slice(at, at + DEFINITIONS_PER_MESSAGE), at === 0);
-    }
+    const parts = inParts(this.#definitions.records, recordBytes, CONTROL_PART_BYTES);
+    for (const [index, points] of parts.entries()) this.#sendDefinitions(session, points, index === 0);
     for (const point of this.#points.values()) point.attachTo(link, session);
     session.control.send({ synced: { spaceId: spaceIdToBytes(this.spaceId) } });
   }
@@ -211,7 +228,8 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   /** The other side of a link takes part in a point of the space. */
   attached(participant: Participant): void {
     const point = this.#points.get(participant.name);
-    if (point !== undefined && point.definition.type === participant.type) point.admit(participant);
+    if (point?.definition.type === participant.type) point?.admit(participant);
+    else point?.dismiss(participant);
   }
 
   /** @throws RecordError when a record is no signed definition of this space; the sender is to be dropped */
@@ -226,6 +244,7 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
 
   tick(nowMs: number): void {
     this.members.tick(nowMs);
+    this.#closeDeserted();
     this.#definitions.expire(nowMs);
     if (nowMs < this.#nextDiscoveryMs) return;
     this.#nextDiscoveryMs = nowMs + DISCOVERY_INTERVAL_MS;
@@ -235,12 +254,19 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   // --- definitions ---
 
   #open(definition: PointDefinition, record: Sealed<PointRecord>): DhtPoint {
+    try {
+      this.members.tell([...this.#points.keys(), definition.name]);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new SpaceError('refused', `this node is in too many points of '${this.name}': ${reason}`, {
+        cause,
+      });
+    }
     const point = new DhtPoint(definition, this.#environment.nextPointNumber(), this);
     this.#points.set(definition.name, point);
     this.#definitions.keep(record);
-    this.#tellPoints();
     for (const link of this.#environment.links) {
-      const participant = link.participants.get(this.spaceId + definition.name);
+      const participant = link.points.get(this.spaceId, definition.name);
       if (participant?.type === definition.type) point.admit(participant);
       const { session } = link;
       if (session?.told.has(this.spaceId)) point.attachTo(link, session);
@@ -275,6 +301,7 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   defined(sealed: Sealed<PointRecord>, isNews: boolean): void {
     const { name, closed, deleted } = sealed.record;
     if (isNews) for (const session of this.#sessions()) this.#sendDefinitions(session, [sealed.bytes], false);
+    if (closed) this.#deserted.delete(name);
     const point = this.#points.get(name);
     if (point === undefined) return;
     // Whoever closed it took itself for the last participant.
@@ -314,7 +341,7 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   /** Announces first and looks up after: of two nodes that do so at the same time, at least one sees the other. */
   async discover(): Promise<void> {
     const { directory, logger } = this.#environment;
-    const limit = AbortSignal.timeout(DISCOVERY_LIMIT_MS);
+    const limit = timeLimit(DISCOVERY_LIMIT_MS);
     try {
       // The directory repeats it.
       if (!this.#announced) {
@@ -324,12 +351,18 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
       const known = new Set(this.members.others.map(({ peer }) => peer));
       const asked: Promise<void>[] = [];
       for await (const peer of directory.findMembers(this.name, { signal: limit })) {
-        if (!known.has(peer.toString())) asked.push(this.#environment.ask(peer.toString()));
+        if (!known.has(peer.toString())) asked.push(this.#ask(peer.toString()));
       }
-      await Promise.race([Promise.allSettled(asked), aborted(limit)]);
+      await Promise.race([Promise.all(asked), aborted(limit)]);
     } catch (error) {
       logger.debug({ err: error, space: this.name }, 'could not look for members');
     }
+  }
+
+  /** Never rejects: whoever does not answer has nothing to hand over. */
+  async #ask(peer: string): Promise<void> {
+    const { ask, logger } = this.#environment;
+    await ask(peer).catch((err: unknown) => logger.debug({ err, peer }, 'a member did not answer'));
   }
 
   async #linkTo(peer: string): Promise<void> {
@@ -344,4 +377,9 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
       if (session?.told.has(this.spaceId)) yield session;
     }
   }
+}
+
+/** A record in a message: with its tag and its length. */
+function recordBytes({ length }: Uint8Array): number {
+  return length + 8;
 }
