@@ -162,7 +162,8 @@ export class Links implements LinkHost {
       return;
     }
     link.greet(connection, stream, false).catch((error: unknown) => {
-      this.logger.info({ peer, err: error }, 'refused a link');
+      const cause = error instanceof Error ? error.message : String(error);
+      this.logger.info({ peer, cause }, 'refused a link');
     });
   }
 

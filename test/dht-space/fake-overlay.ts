@@ -1,0 +1,171 @@
+import type { Connection, PeerId, Stream } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import type { OverlayNode } from '../../src/dht-space/node.js';
+import type { Random } from '../support/random.js';
+import { FakeStream } from './fake-stream.js';
+
+type Handler = (stream: Stream, connection: Connection) => void;
+
+/** What a stream lets be under way at most, so that writers have to wait for it now and then. */
+const WINDOW_BYTES = 65_536;
+
+/**
+ * A network within the process: connections and streams as libp2p has them, without sockets. What was sent arrives in a
+ * later turn of the loop: in order on one connection in one direction, in any order on different ones.
+ */
+export class FakeOverlay {
+  readonly #random: Random;
+  readonly #nodes = new Map<string, FakeNode>();
+  readonly connections = new Set<FakeConnection>();
+  /** By connection and direction. */
+  readonly #pending = new Map<object, (() => void)[]>();
+  #scheduled = false;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  start(id: string): FakeNode {
+    const node = new FakeNode(id, this);
+    this.#nodes.set(id, node);
+    return node;
+  }
+
+  /** The node that listens under this id now: a later one of the same id takes the place of an earlier one. */
+  find(peer: string): FakeNode | undefined {
+    return this.#nodes.get(peer);
+  }
+
+  /** Has it happen in a later turn, after all that was to happen this way before. */
+  later(way: object, act: () => void): void {
+    const acts = this.#pending.get(way);
+    if (acts === undefined) this.#pending.set(way, [act]);
+    else acts.push(act);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#pending.size === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#deliverSome());
+  }
+
+  #deliverSome(): void {
+    this.#scheduled = false;
+    for (const [way, acts] of [...this.#pending]) {
+      // Some are slower this time.
+      if (this.#random.int(2) === 0) continue;
+      this.#pending.delete(way);
+      for (const act of acts) act();
+    }
+    this.#schedule();
+  }
+}
+
+/** The part of a node that links use. */
+export class FakeNode {
+  readonly id: string;
+  readonly overlay: FakeOverlay;
+  readonly handlers = new Map<string, Handler>();
+  /** A node that is cut off can neither dial nor be dialled. */
+  reachable = true;
+  dials = 0;
+
+  constructor(id: string, overlay: FakeOverlay) {
+    this.id = id;
+    this.overlay = overlay;
+  }
+
+  get asOverlayNode(): OverlayNode {
+    const libp2p = {
+      handle: async (protocol: string, handler: Handler) => void this.handlers.set(protocol, handler),
+      unhandle: async (protocols: string[]) => {
+        for (const protocol of protocols) this.handlers.delete(protocol);
+      },
+      dial: (peer: PeerId, options: { signal: AbortSignal }) => this.#dial(peer, options.signal),
+    };
+    return { id: this.id, libp2p } as unknown as OverlayNode;
+  }
+
+  /** Breaks all connections, as a crash of the network does. */
+  breakConnections(): void {
+    for (const connection of [...this.overlay.connections]) {
+      if (connection.ends.includes(this)) connection.abort(new Error('the network broke'));
+    }
+  }
+
+  async #dial(peer: PeerId, signal: AbortSignal): Promise<Connection> {
+    this.dials += 1;
+    await new Promise((resolve) => setImmediate(resolve));
+    signal.throwIfAborted();
+    const other = this.overlay.find(peer.toString());
+    if (!this.reachable || !other?.reachable) throw new Error('ECONNREFUSED');
+    for (const open of this.overlay.connections) {
+      if (open.ends.includes(this) && open.ends.includes(other)) return open.as(this);
+    }
+    return new FakeConnection(this, other).as(this);
+  }
+}
+
+/** One connection, as both of its ends see it. */
+export class FakeConnection {
+  readonly ends: readonly [FakeNode, FakeNode];
+  /** With whose they are. */
+  readonly #streams = new Map<FakeStream, FakeNode>();
+  readonly #views: readonly [Connection, Connection];
+
+  constructor(dialler: FakeNode, other: FakeNode) {
+    this.ends = [dialler, other];
+    this.#views = [this.#view(dialler, other), this.#view(other, dialler)];
+    dialler.overlay.connections.add(this);
+  }
+
+  as(node: FakeNode): Connection {
+    return this.#views[this.ends.indexOf(node)] as Connection;
+  }
+
+  /** Both ends lose it at once, and all that was under way. */
+  abort(cause: Error, by?: FakeNode): void {
+    if (!this.ends[0].overlay.connections.delete(this)) return;
+    for (const [stream, owner] of this.#streams) {
+      stream.onTransportClosed(owner === by ? cause : new Error('the connection was lost'));
+    }
+  }
+
+  #view(own: FakeNode, other: FakeNode): Connection {
+    const view = {
+      remotePeer: peerIdFromString(other.id),
+      newStream: (protocol: string) => this.#newStream(protocol, own, other),
+      abort: (cause: Error) => this.abort(cause, own),
+    };
+    return view as unknown as Connection;
+  }
+
+  async #newStream(protocol: string, from: FakeNode, to: FakeNode): Promise<Stream> {
+    const { overlay } = from;
+    const [near, far] = [new FakeStream('outbound'), new FakeStream('inbound')];
+    for (const [one, other, owner] of [
+      [near, far, from],
+      [far, near, to],
+    ] as const) {
+      this.#streams.set(one, owner);
+      one.windowBytes = WINDOW_BYTES;
+      one.keepsSent = false;
+      one.deliver = (bytes) =>
+        overlay.later(this.as(owner), () => {
+          if (other.status !== 'open') return;
+          other.arrive(bytes);
+          if (one.status === 'open') one.open(one.windowBytes + bytes.length);
+        });
+      one.wasReset = () => overlay.later(this.as(owner), () => other.status === 'open' && other.reset());
+    }
+    await new Promise<void>((resolve) => overlay.later(this.as(from), resolve));
+    const handler = to.handlers.get(protocol);
+    if (!overlay.connections.has(this) || handler === undefined) {
+      near.abort(new Error('no such protocol'));
+      throw new Error(`${protocol} could not be opened`);
+    }
+    handler(far, this.as(to));
+    return near;
+  }
+}

@@ -1,0 +1,130 @@
+import { DhtSpaces } from '../../src/dht-space/dht-spaces.js';
+import type { OverlayNode } from '../../src/dht-space/node.js';
+import { startOverlayNode } from '../../src/dht-space/node.js';
+import type { Content, ParticipantStatus, PointDefinition, PointSession } from '../../src/overlay/index.js';
+import { bodyText, outgoing, pattern } from '../overlay/messages.js';
+import { eventually } from '../support/eventually.js';
+import { teardown } from '../support/teardown.js';
+import { LogStub } from './log-stub.js';
+import { MemoryStub } from './memory-stub.js';
+
+const LOOPBACK = '/ip4/127.0.0.1/tcp/0';
+export const SPACE = 'market';
+export const POINT: PointDefinition = { name: 'bids', type: 'topic', arguments: {} };
+
+/** A clock that stands still until a test moves it, the same for all nodes that are given it. */
+export class Clock {
+  nowMs = Date.now();
+}
+
+/** A node with the implementation `dht` over TCP and noise; it is stopped after the test. */
+export class SpaceNode {
+  readonly overlay: OverlayNode;
+  readonly spaces: DhtSpaces;
+  readonly log = new LogStub();
+  readonly memory = new MemoryStub();
+  /** The texts that came in, in their order. */
+  readonly received: string[] = [];
+  readonly #sessions: PointSession[] = [];
+  #stopped: Promise<void> | undefined;
+
+  private constructor(overlay: OverlayNode, clock?: Clock) {
+    this.overlay = overlay;
+    const options = { listen: [LOOPBACK], name: 'test', logger: this.log, memory: this.memory };
+    this.spaces = new DhtSpaces(
+      overlay,
+      clock === undefined ? options : { ...options, now: () => clock.nowMs },
+    );
+  }
+
+  static async start({
+    clock,
+    listen = LOOPBACK,
+  }: {
+    clock?: Clock;
+    listen?: string;
+  } = {}): Promise<SpaceNode> {
+    const overlay = await startOverlayNode({ listen: [listen], logger: new LogStub() });
+    const node = new SpaceNode(overlay, clock);
+    await node.spaces.start();
+    teardown(() => node.stop());
+    return node;
+  }
+
+  get id(): string {
+    return this.overlay.id;
+  }
+
+  get address(): string {
+    return this.spaces.addresses[0] ?? '';
+  }
+
+  get session(): PointSession {
+    const session = this.#sessions.at(-1);
+    if (session === undefined) throw new Error('this node has not joined');
+    return session;
+  }
+
+  async declare(): Promise<void> {
+    await this.spaces.declareSpace({ space: SPACE, settings: {} });
+  }
+
+  /** Joins the point through another node, and asks for everything. */
+  async join(through?: SpaceNode, interest: string | undefined = '#'): Promise<PointSession> {
+    const settings = through === undefined ? {} : { seeds: [through.address] };
+    const receiver = {
+      receive: (content: Content) => void this.received.push(bodyText(content)),
+      deleted: () => {},
+    };
+    const session = await this.spaces.join({ space: SPACE, point: POINT, settings }, receiver);
+    this.#sessions.push(session);
+    if (interest !== undefined) await session.addInterest(pattern(interest));
+    return session;
+  }
+
+  publish(text: string): Promise<void> | undefined {
+    return this.session.publish(outgoing('key', text));
+  }
+
+  /** What this node knows of another one as a participant. */
+  statusOf(other: SpaceNode): ParticipantStatus | undefined {
+    return this.session.status().participants.find(({ id }) => id === other.id);
+  }
+
+  /** Breaks connections, as the network does: all, or those to one node. */
+  breakConnections(to?: SpaceNode): void {
+    for (const connection of this.overlay.libp2p.getConnections()) {
+      if (to === undefined || connection.remotePeer.toString() === to.id)
+        connection.abort(new Error('broken by the test'));
+    }
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.spaces.close();
+    return this.#stopped;
+  }
+}
+
+/** Nodes that are all linked to all, and all want everything. */
+export async function startMesh(count: number, clock?: Clock): Promise<SpaceNode[]> {
+  const nodes = await Promise.all(
+    Array.from({ length: count }, () => SpaceNode.start(clock === undefined ? {} : { clock })),
+  );
+  const [first] = nodes;
+  await first?.declare();
+  for (const node of nodes) await node.join(first);
+  await linked(nodes);
+  return nodes;
+}
+
+export async function linked(nodes: readonly SpaceNode[]): Promise<void> {
+  await eventually(() => {
+    for (const node of nodes) {
+      for (const other of nodes) {
+        if (other !== node && !(node.statusOf(other)?.linked && node.statusOf(other)?.interest === 1))
+          return false;
+      }
+    }
+    return true;
+  });
+}
