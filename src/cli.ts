@@ -67,6 +67,7 @@ async function start(raw: RawConfig): Promise<void> {
   try {
     const config = parseConfig(raw);
     const logger = createLogger({ level: config.logLevel, format: config.logFormat, name: config.name });
+    outliveBrokenStreams(logger);
     const node = await startNode(config, logger);
     // Before the ready line, which others take for leave to send a signal.
     stopOnSignals(node, logger);
@@ -74,6 +75,21 @@ async function start(raw: RawConfig): Promise<void> {
   } catch (error) {
     fail(error);
   }
+}
+
+/**
+ * Yamux writes the first frame of a stream in a microtask, and throws there, at nobody, when the connection has broken
+ * since. Whoever opened the stream hears of it all the same. Anything else that nobody caught ends the process, as ever.
+ */
+function outliveBrokenStreams(logger: Logger): void {
+  process.on('uncaughtException', (error) => {
+    if (error.name === 'StreamStateError') {
+      logger.debug({ err: error }, 'a stream was opened on a connection that has just broken');
+      return;
+    }
+    logger.fatal({ err: error }, 'nobody caught this error');
+    process.exit(EXIT_FAILURE);
+  });
 }
 
 /** The first signal stops the node in order, a later one at once. */

@@ -4,6 +4,7 @@ import type { ControlStream } from './control-stream.js';
 import type { InboxSink } from './inbox.js';
 import type { IncomingMessages, MessageStreamOwner } from './incoming-messages.js';
 import { DEAD_AFTER_MS, PING_INTERVAL_MS } from './limits.js';
+import { openStream } from './open-stream.js';
 import type { Participant } from './participant.js';
 import { MESSAGES_PROTOCOL } from './protocol.js';
 import { preamble } from './record-format.js';
@@ -117,7 +118,7 @@ export class LinkSession {
   /** Opens this side's message stream. `onWritable` is called whenever there is room. */
   async openMessages(offset: number, onWritable: () => void): Promise<void> {
     try {
-      const stream = await this.connection.newStream(MESSAGES_PROTOCOL);
+      const stream = await openStream(this.connection, MESSAGES_PROTOCOL);
       if (this.#over) return stream.abort(new Error('the session is over'));
       this.#outgoing = stream;
       stream.addEventListener('drain', onWritable);

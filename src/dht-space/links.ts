@@ -8,6 +8,7 @@ import { DIAL_TIMEOUT_MS, LOST_PEER_RETENTION_MS, MAX_LINKS } from './limits.js'
 import type { LinkHost } from './link.js';
 import { Link } from './link.js';
 import type { OverlayNode } from './node.js';
+import { openStream } from './open-stream.js';
 import { CONTROL_PROTOCOL, MESSAGES_PROTOCOL } from './protocol.js';
 import { timeLimit } from './time-limit.js';
 import type { Control } from './wire/control.js';
@@ -125,7 +126,7 @@ export class Links implements LinkHost {
     const deadline = timeLimit(DIAL_TIMEOUT_MS, signal);
     const connection = await libp2p.dial(addresses.length > 0 ? addresses : id, { signal: deadline });
     if (!connection.remotePeer.equals(id)) throw new Error(`${connection.remotePeer} answered in its place`);
-    const stream = await connection.newStream(CONTROL_PROTOCOL, { signal: deadline });
+    const stream = await openStream(connection, CONTROL_PROTOCOL, { signal: deadline });
     return { connection, stream };
   }
 

@@ -135,7 +135,8 @@ export class OutgoingMessages {
   #flow(): void {
     if (this.#state === 'flowing') return;
     this.#state = 'flowing';
-    this.#logger.info({ peer: this.#peer }, 'participant takes messages again');
+    const { droppedMessages } = this;
+    this.#logger.info({ peer: this.#peer, droppedMessages }, 'participant takes messages again');
   }
 
   #slowDown(): Promise<void> {

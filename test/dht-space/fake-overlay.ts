@@ -1,4 +1,4 @@
-import type { Connection, PeerId, Stream } from '@libp2p/interface';
+import type { Connection, Ed25519PrivateKey, PeerId, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { OverlayNode } from '../../src/dht-space/node.js';
 import type { Random } from '../support/random.js';
@@ -25,8 +25,8 @@ export class FakeOverlay {
     this.#random = random;
   }
 
-  start(id: string): FakeNode {
-    const node = new FakeNode(id, this);
+  start(id: string, key?: Ed25519PrivateKey): FakeNode {
+    const node = new FakeNode(id, this, key);
     this.#nodes.set(id, node);
     return node;
   }
@@ -66,14 +66,16 @@ export class FakeOverlay {
 export class FakeNode {
   readonly id: string;
   readonly overlay: FakeOverlay;
+  readonly #key: Ed25519PrivateKey | undefined;
   readonly handlers = new Map<string, Handler>();
   /** A node that is cut off can neither dial nor be dialled. */
   reachable = true;
   dials = 0;
 
-  constructor(id: string, overlay: FakeOverlay) {
+  constructor(id: string, overlay: FakeOverlay, key: Ed25519PrivateKey | undefined) {
     this.id = id;
     this.overlay = overlay;
+    this.#key = key;
   }
 
   get asOverlayNode(): OverlayNode {
@@ -84,7 +86,7 @@ export class FakeNode {
       },
       dial: (peer: PeerId, options: { signal: AbortSignal }) => this.#dial(peer, options.signal),
     };
-    return { id: this.id, libp2p } as unknown as OverlayNode;
+    return { id: this.id, privateKey: this.#key, addresses: () => [], libp2p } as unknown as OverlayNode;
   }
 
   /** Breaks all connections, as a crash of the network does. */
@@ -149,6 +151,7 @@ export class FakeConnection {
       [far, near, to],
     ] as const) {
       this.#streams.set(one, owner);
+      one.addEventListener('close', () => this.#streams.delete(one));
       one.windowBytes = WINDOW_BYTES;
       one.keepsSent = false;
       one.deliver = (bytes) =>

@@ -58,7 +58,7 @@ describe('a node whose memory is high', () => {
   it('gives a new link no credit at first, and some when memory is low', async () => {
     const [sender, receiver] = (await startMesh(2)) as [SpaceNode, SpaceNode];
     receiver.memory.high = true;
-    receiver.breakConnections();
+    await receiver.breakConnections();
     sender.publish('waits');
     await eventually(() => expect(sender.log.about('linked').length).toBeGreaterThan(1));
     await eventually(() => expect(sender.statusOf(receiver)?.linked).toBe(true));

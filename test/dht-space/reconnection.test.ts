@@ -34,7 +34,7 @@ describe('when connections break', () => {
       if (random.int(4) !== 0) continue;
       breaks += 1;
       const node = random.pick(nodes);
-      node.breakConnections(random.int(2) === 0 ? undefined : random.pick(nodes));
+      await node.breakConnections(random.int(2) === 0 ? undefined : random.pick(nodes));
     }
     for (const receiver of nodes) {
       await eventually(() => expect(receiver.received.length).toBeGreaterThanOrEqual(2 * count));
@@ -51,8 +51,7 @@ describe('when connections break', () => {
   it('at both ends at once, one link comes back, and both ends agree which', async () => {
     const [a, b] = (await startMesh(2)) as [SpaceNode, SpaceNode];
     for (let round = 0; round < 15; round += 1) {
-      a.breakConnections();
-      b.breakConnections();
+      await Promise.all([a.breakConnections(), b.breakConnections()]);
       a.publish(`${a.id}:${round}`);
       b.publish(`${b.id}:${round}`);
       await eventually(() => from(a, b).length === round + 1 && from(b, a).length === round + 1);
@@ -68,13 +67,13 @@ describe('when connections break', () => {
     await eventually(() => expect(a.statusOf(b)?.interest).toBe(0));
     const keys = numbers(20, 'k');
     for (const key of keys) {
-      random.pick([a, b]).breakConnections();
+      await random.pick([a, b]).breakConnections();
       for (let turns = random.int(30); turns > 0; turns -= 1) await turn();
       void b.session.addInterest(pattern(key));
     }
     await eventually(() => expect(a.statusOf(b)?.interest).toBe(keys.length));
     for (const key of keys.slice(5)) {
-      random.pick([a, b]).breakConnections();
+      await random.pick([a, b]).breakConnections();
       for (let turns = random.int(30); turns > 0; turns -= 1) await turn();
       b.session.removeInterest(pattern(key));
     }
@@ -92,7 +91,7 @@ describe('a participant that is away', () => {
     const clock = new Clock();
     const [a, b] = (await startMesh(2, clock)) as [SpaceNode, SpaceNode];
     const isAway = cutOff(b);
-    a.breakConnections();
+    await a.breakConnections();
     await eventually(() => expect(a.statusOf(b)?.linked).toBe(false));
     for (const text of numbers(1000)) a.publish(text);
     clock.nowMs += DEAD_AFTER_MS - 2000;
@@ -106,7 +105,7 @@ describe('a participant that is away', () => {
     const clock = new Clock();
     const [a, b, c] = (await startMesh(3, clock)) as [SpaceNode, SpaceNode, SpaceNode];
     const isAway = cutOff(b);
-    b.breakConnections();
+    await b.breakConnections();
     await eventually(() => expect(a.statusOf(b)?.linked).toBe(false));
     for (const text of numbers(10)) a.publish(text);
     clock.nowMs += DEAD_AFTER_MS;
@@ -191,7 +190,7 @@ function cutOff(node: SpaceNode): { end(): void } {
   const { libp2p } = node.overlay;
   const { dial } = libp2p;
   const refuse = (event: { detail: { abort(cause: Error): void } }): void =>
-    event.detail.abort(new Error('cut off by the test'));
+    void setImmediate(() => event.detail.abort(new Error('cut off by the test')));
   libp2p.dial = () => Promise.reject(new Error('cut off by the test'));
   libp2p.addEventListener('connection:open', refuse as never);
   return {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { DhtSpaces } from '../../src/dht-space/dht-spaces.js';
 import type { OverlayNode } from '../../src/dht-space/node.js';
 import { startOverlayNode } from '../../src/dht-space/node.js';
@@ -91,8 +92,9 @@ export class SpaceNode {
     return this.session.status().participants.find(({ id }) => id === other.id);
   }
 
-  /** Breaks connections, as the network does: all, or those to one node. */
-  breakConnections(to?: SpaceNode): void {
+  /** Breaks connections, as the network does, in a turn of the loop of their own: all, or those to one node. */
+  async breakConnections(to?: SpaceNode): Promise<void> {
+    await setImmediate();
     for (const connection of this.overlay.libp2p.getConnections()) {
       if (to === undefined || connection.remotePeer.toString() === to.id)
         connection.abort(new Error('broken by the test'));
