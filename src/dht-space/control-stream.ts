@@ -44,8 +44,15 @@ export class ControlStream {
   /** What is sent in one go leaves in one write: encrypting and writing cost more than what is in it. */
   send(message: Control): void {
     if (this.#ended) return;
+    let body: Uint8Array;
+    try {
+      body = Control.encode(message);
+    } catch (error) {
+      // A number that the other side brought about is beyond what can be written.
+      this.abort(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
     if (this.#unsent.byteLength === 0) queueMicrotask(() => this.#flush());
-    const body = Control.encode(message);
     this.#unsent.append(varint.encode(body.byteLength));
     this.#unsent.append(body);
   }

@@ -2,7 +2,7 @@ import type { Stream } from '@libp2p/interface';
 import type { InboxSink } from './inbox.js';
 import { Inbox } from './inbox.js';
 import { CREDIT_WINDOW_BYTES, MAX_RECORD_BYTES, PROGRESS_DELAY_MS, PROGRESS_STEP_BYTES } from './limits.js';
-import { PREAMBLE_BYTES, readU64 } from './record-format.js';
+import { MAX_OFFSET, PREAMBLE_BYTES, readU64 } from './record-format.js';
 import type { Progress } from './wire/control.js';
 
 /** The session that a message stream belongs to, as far as the stream needs it. */
@@ -90,7 +90,7 @@ export class IncomingMessages {
     if (owner === undefined) throw new Error('a message stream of an unknown session');
     this.#owner = owner;
     this.#reported = readU64(state.bytes, 4);
-    if (!Number.isSafeInteger(this.#reported)) throw new Error(`offset ${this.#reported} cannot be`);
+    if (this.#reported > MAX_OFFSET) throw new Error(`offset ${this.#reported} cannot be`);
     this.#granted = this.#reported + owner.creditBytes;
     const inbox = new Inbox(owner.sink, this.#reported);
     this.#state = { kind: 'records', inbox };

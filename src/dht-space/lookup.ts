@@ -6,8 +6,9 @@ import { LOOKUP_PROTOCOL } from './protocol.js';
 import { timeLimit } from './time-limit.js';
 import { LookupReply, LookupRequest } from './wire/control.js';
 
-/** Bounds what one message of the lookup protocol may make the reader hold. */
-const READ_LIMITS = { maxDataLength: MAX_LOOKUP_BYTES };
+/** A request holds a name and a peer id. What comes beyond it is not even looked at: that alone would cost time. */
+const REQUEST_LIMITS = { maxDataLength: 1024, maxBufferSize: 4096 };
+const REPLY_LIMITS = { maxDataLength: MAX_LOOKUP_BYTES, maxBufferSize: 2 * MAX_LOOKUP_BYTES };
 
 /** Answers other nodes' questions for spaces. */
 export async function serveLookups(
@@ -18,7 +19,7 @@ export async function serveLookups(
   await node.libp2p.handle(LOOKUP_PROTOCOL, async (stream, connection) => {
     const signal = timeLimit(LOOKUP_TIMEOUT_MS);
     try {
-      const messages = pbStream(stream, READ_LIMITS);
+      const messages = pbStream(stream, REQUEST_LIMITS);
       const request = await messages.read(LookupRequest, { signal });
       await messages.write(answer(request), LookupReply, { signal });
       await stream.close({ signal });
@@ -43,7 +44,7 @@ export async function lookUp(
   const signal = timeLimit(LOOKUP_TIMEOUT_MS, options.signal);
   const stream = await node.libp2p.dialProtocol(peer, LOOKUP_PROTOCOL, { signal });
   try {
-    const messages = pbStream(stream, READ_LIMITS);
+    const messages = pbStream(stream, REPLY_LIMITS);
     await messages.write(request, LookupRequest, { signal });
     const reply = await messages.read(LookupReply, { signal });
     await stream.close({ signal });

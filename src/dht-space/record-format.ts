@@ -15,6 +15,8 @@ export const LENGTH_BYTES = 4;
 export const POINT_RECORD = 0;
 export const MESSAGE_RECORD = 1;
 export const SPACE_ID_BYTES = 32;
+/** Where no stream of records ever comes; beyond it, offsets would not be exact numbers before long. */
+export const MAX_OFFSET = 2 ** 52;
 
 /** Length field, kind, point, sequence, key length, header length. */
 const MESSAGE_FIXED_BYTES = 4 + 1 + 4 + 8 + 1 + 4;

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -9,7 +10,7 @@ export async function heldMemory(): Promise<{ heapBytes: number; bufferBytes: nu
   for (let i = 0; i < 3; i += 1) {
     gc();
     // Buffers are freed after the collection that finds them.
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
   }
   const { heapUsed, arrayBuffers, rss } = process.memoryUsage();
   return { heapBytes: heapUsed, bufferBytes: arrayBuffers, rssBytes: rss };

@@ -137,6 +137,13 @@ describe('a control stream', () => {
     control.send(ping(2));
   });
 
+  it('ends when a number cannot be written, instead of throwing at whoever happens to send', () => {
+    const { control, ends } = open();
+    control.send({ progress: { consumed: 2 ** 60, limit: 0 } });
+    control.send(ping(1));
+    expect(ends).toEqual(['Could not encode varint']);
+  });
+
   it('ends when the other side reads nothing for too many messages', async () => {
     const { stream, control, ends } = open();
     stream.windowBytes = 1000;

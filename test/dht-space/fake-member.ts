@@ -18,13 +18,18 @@ const POINT: PointDefinition = { name: 'bids', type: 'topic', arguments: {} };
 export class EmptyDirectory {
   readonly put: Sealed<PointRecord>[] = [];
   readonly closed: string[] = [];
+  /** What a search in it waits for. */
+  delay: Promise<void> | undefined;
   /** What is found in it. */
   stored: Sealed<PointRecord> | undefined;
 
   get asDirectory(): Directory {
     const done = async (): Promise<void> => {};
     return {
-      findPoint: async () => this.stored,
+      findPoint: async () => {
+        await this.delay;
+        return this.stored;
+      },
       putPoint: async (sealed: Sealed<PointRecord>) => {
         this.put.push(sealed);
         return sealed;
@@ -103,8 +108,16 @@ export class FakeMember {
   ): Promise<FakeMember> {
     const member = new FakeMember(overlay, identity, manifest, options);
     await member.links.start();
-    teardown(() => member.links.close('the end', AbortSignal.timeout(200)));
+    teardown(() => member.stop());
     return member;
+  }
+
+  /** Stops in good order: leaves, says goodbye. */
+  async stop(): Promise<void> {
+    if (!this.node.reachable) return;
+    this.space.leave();
+    await this.links.close('the end', AbortSignal.timeout(200));
+    this.node.overlay.stop(this.node);
   }
 
   /** Is told of another member, as a newcomer is by whoever it asks. */

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Connection, Ed25519PrivateKey, PeerId, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { OverlayNode } from '../../src/dht-space/node.js';
@@ -29,6 +30,13 @@ export class FakeOverlay {
     const node = new FakeNode(id, this, key);
     this.#nodes.set(id, node);
     return node;
+  }
+
+  /** The node is gone, with its connections. */
+  stop(node: FakeNode): void {
+    node.reachable = false;
+    node.breakConnections();
+    if (this.#nodes.get(node.id) === node) this.#nodes.delete(node.id);
   }
 
   /** The node that listens under this id now: a later one of the same id takes the place of an earlier one. */
@@ -98,7 +106,7 @@ export class FakeNode {
 
   async #dial(peer: PeerId, signal: AbortSignal): Promise<Connection> {
     this.dials += 1;
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     signal.throwIfAborted();
     const other = this.overlay.find(peer.toString());
     if (!this.reachable || !other?.reachable) throw new Error('ECONNREFUSED');
@@ -156,11 +164,12 @@ export class FakeConnection {
       one.keepsSent = false;
       one.deliver = (bytes) =>
         overlay.later(this.as(owner), () => {
-          if (other.status !== 'open') return;
+          if (other.status !== 'open' || !other.reads) return;
           other.arrive(bytes);
           if (one.status === 'open') one.open(one.windowBytes + bytes.length);
         });
       one.wasReset = () => overlay.later(this.as(owner), () => other.status === 'open' && other.reset());
+      one.wasClosed = () => overlay.later(this.as(owner), () => other.status === 'open' && other.half());
     }
     await new Promise<void>((resolve) => overlay.later(this.as(from), resolve));
     const handler = to.handlers.get(protocol);

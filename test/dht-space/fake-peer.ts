@@ -1,4 +1,5 @@
 import '../../src/dht-space/promise-polyfill.js';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, vi } from 'vitest';
 import type { Link } from '../../src/dht-space/link.js';
 import { Links } from '../../src/dht-space/links.js';
@@ -38,13 +39,6 @@ export function pass(ms: number): void {
     clock.nowMs += 1000;
     vi.advanceTimersByTime(1000);
   }
-}
-
-/** One turn of the loop. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
 
 /** Lets everything happen that happens without time. */

@@ -18,11 +18,14 @@ export class FakeStream extends AbstractStream implements Stream {
   keepsSent = true;
   /** What is left of a full window: nothing more is sent before `open`. */
   windowBytes = Number.POSITIVE_INFINITY;
+  /** Whether it takes what arrives; otherwise the window of the other side is never opened again. */
+  reads = true;
   /** Thrown by the next write: the connection broke. */
   broken: Error | undefined;
   /** Where writes go to, if anywhere. */
   deliver: (bytes: Buffer) => void = () => {};
   wasReset: () => void = () => {};
+  wasClosed: () => void = () => {};
 
   constructor(direction: 'inbound' | 'outbound' = 'outbound') {
     super({ id: `${ids++}`, log: silent as never, direction });
@@ -64,7 +67,10 @@ export class FakeStream extends AbstractStream implements Stream {
     this.wasReset();
   }
 
-  override async sendCloseWrite(): Promise<void> {}
+  override async sendCloseWrite(): Promise<void> {
+    this.wasClosed();
+  }
+
   override async sendCloseRead(): Promise<void> {}
   override sendPause(): void {}
   override sendResume(): void {}

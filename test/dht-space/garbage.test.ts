@@ -1,9 +1,10 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { CONTROL_PROTOCOL, MESSAGES_PROTOCOL } from '../../src/dht-space/protocol.js';
 import { Control } from '../../src/dht-space/wire/control.js';
 import { seed } from '../support/random.js';
 import { heldMemory } from './collect-garbage.js';
-import { frame, framed, HELLO, mutate, Scene, turn, validMessages } from './stranger.js';
+import { frame, framed, HELLO, mutate, Scene, validMessages } from './stranger.js';
 import { messageRecord, namingRecord, preambleBytes } from './wire-records.js';
 
 const MIB = 1_048_576;
@@ -35,8 +36,10 @@ describe('a stranger', () => {
     await attack(65_000);
     await scene.expectHarmless();
     const after = await heldMemory();
-    console.log({ frames, published: scene.published, ...Object.fromEntries(scene.log.counts) });
-    console.log((after.heapBytes - before.heapBytes) / 1e6, (after.bufferBytes - before.bufferBytes) / 1e6);
+    expect(scene.log.counts.get('link lost')).toBeGreaterThan(1000);
+    expect(scene.log.counts.get('refused a link')).toBeGreaterThan(50);
+    expect(after.heapBytes - before.heapBytes).toBeLessThan(16 * MIB);
+    expect(after.bufferBytes - before.bufferBytes).toBeLessThan(16 * MIB);
   }, 60_000);
 
   it(`that sends mutated records harms nobody else, and costs no memory (SEED=${seed})`, async () => {
@@ -71,7 +74,9 @@ describe('a stranger', () => {
     await attack(30_000);
     await scene.expectHarmless();
     const after = await heldMemory();
-    console.log({ records, published: scene.published, ...Object.fromEntries(scene.log.counts) });
-    console.log((after.heapBytes - before.heapBytes) / 1e6, (after.bufferBytes - before.bufferBytes) / 1e6);
+    expect(scene.log.counts.get('link lost')).toBeGreaterThan(1000);
+    expect(scene.log.counts.get('refused a message stream of an unknown session')).toBeGreaterThan(50);
+    expect(after.heapBytes - before.heapBytes).toBeLessThan(16 * MIB);
+    expect(after.bufferBytes - before.bufferBytes).toBeLessThan(16 * MIB);
   }, 60_000);
 });

@@ -196,9 +196,12 @@ describe('a message stream from a peer', () => {
     expect(receiver.reports).toEqual([]);
   });
 
-  it('knows no offset that a number cannot hold', () => {
+  it('knows no offset that is near what a number cannot hold', () => {
     const receiver = new Receiver();
-    receiver.stream.arrive(preambleBytes(SESSION, 0).subarray(0, 4), u64(2 ** 53 - 1));
-    expect([receiver.messages.consumed, receiver.ends]).toEqual([2 ** 53 - 1, []]);
+    receiver.stream.arrive(preambleBytes(SESSION, 0).subarray(0, 4), u64(2 ** 52));
+    expect([receiver.messages.consumed, receiver.ends]).toEqual([2 ** 52, []]);
+    const beyond = new Receiver();
+    beyond.stream.arrive(preambleBytes(SESSION, 0).subarray(0, 4), u64(2 ** 52 + 1));
+    expect(beyond.ends).toEqual(['offset 4503599627370497 cannot be']);
   });
 });

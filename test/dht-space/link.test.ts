@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import {
   DEAD_AFTER_MS,
@@ -17,7 +18,6 @@ import {
   settle,
   startLinked,
   startPair,
-  turn,
 } from './fake-peer.js';
 
 describe('a link', () => {

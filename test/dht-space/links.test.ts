@@ -1,10 +1,11 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { describe, expect, it } from 'vitest';
 import { DEAD_AFTER_MS, MAX_LINKS } from '../../src/dht-space/limits.js';
 import { eventually } from '../support/eventually.js';
 import { Random, seed } from '../support/random.js';
-import { numbers, pass, SPACE, settle, startLinked, startPair, turn } from './fake-peer.js';
+import { numbers, pass, SPACE, settle, startLinked, startPair } from './fake-peer.js';
 
 describe('two nodes that dial each other at the same time', () => {
   it(`keep one session, and both the same one, whatever comes first (SEED=${seed})`, async () => {

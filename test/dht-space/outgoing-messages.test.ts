@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import '../../src/dht-space/promise-polyfill.js';
 import { describe, expect, it } from 'vitest';
 import type { InboxSink } from '../../src/dht-space/inbox.js';
@@ -88,7 +89,7 @@ async function isResolved(promise: Promise<void>): Promise<boolean> {
   void promise.then(() => {
     resolved = true;
   });
-  await new Promise((resolve) => setImmediate(resolve));
+  await turn();
   return resolved;
 }
 

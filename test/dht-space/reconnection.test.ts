@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { DEAD_AFTER_MS } from '../../src/dht-space/limits.js';
 import { pattern } from '../overlay/messages.js';
@@ -7,12 +8,6 @@ import { Clock, linked, SPACE, SpaceNode, startMesh } from './space-node.js';
 
 const numbers = (count: number, prefix = ''): string[] =>
   Array.from({ length: count }, (_, i) => `${prefix}${i}`);
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
 
 /** What came from one node, in the order it came. */
 function from(sender: SpaceNode, receiver: SpaceNode): string[] {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import '../../src/dht-space/promise-polyfill.js';
 import { describe, expect, it } from 'vitest';
 import { backoffMs } from '../../src/dht-space/backoff.js';
@@ -8,7 +9,7 @@ import { Settlement } from '../../src/dht-space/settlement.js';
 async function resolved(promises: Readonly<Record<string, Promise<unknown>>>): Promise<string[]> {
   const names: string[] = [];
   for (const [name, promise] of Object.entries(promises)) void promise.then(() => names.push(name));
-  await new Promise((resolve) => setImmediate(resolve));
+  await turn();
   return names.sort();
 }
 

@@ -11,7 +11,7 @@ import { MemoryStub } from './memory-stub.js';
 
 const LOOPBACK = '/ip4/127.0.0.1/tcp/0';
 export const SPACE = 'market';
-export const POINT: PointDefinition = { name: 'bids', type: 'topic', arguments: {} };
+const POINT: PointDefinition = { name: 'bids', type: 'topic', arguments: {} };
 
 /** A clock that stands still until a test moves it, the same for all nodes that are given it. */
 export class Clock {
@@ -72,7 +72,7 @@ export class SpaceNode {
 
   /** Joins the point through another node, and asks for everything. */
   async join(through?: SpaceNode, interest: string | undefined = '#'): Promise<PointSession> {
-    const settings = through === undefined ? {} : { seeds: [through.address] };
+    const settings = through === undefined ? {} : { seeds: through.address };
     const receiver = {
       receive: (content: Content) => void this.received.push(bodyText(content)),
       deleted: () => {},

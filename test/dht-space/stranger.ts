@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { beforeAll, expect } from 'vitest';
 import { CONTROL_PROTOCOL, MESSAGES_PROTOCOL } from '../../src/dht-space/protocol.js';
@@ -25,18 +26,17 @@ class CountingLog extends LogStub {
   readonly counts = new Map<string, number>();
   causeless = 0;
 
+  /** Why the last link was lost. */
+  lastCause = '';
+
   override info(fields: object, text: string): void {
     this.counts.set(text, (this.counts.get(text) ?? 0) + 1);
-    if (text === 'link lost' && !('cause' in fields && fields.cause)) this.causeless += 1;
+    if (text !== 'link lost') return;
+    this.lastCause = 'cause' in fields ? String(fields.cause) : '';
+    if (this.lastCause === '') this.causeless += 1;
   }
 
   override warn(): void {}
-}
-
-export function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
 
 /** Two honest members that talk all the time, and a stranger who may do anything to the first of them. */
