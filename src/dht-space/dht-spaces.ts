@@ -145,8 +145,8 @@ export class DhtSpaces implements SpaceImplementation {
     const { seeds, owner } = parseJoinSettings(request.settings);
     const signal = deadline(options.signal);
     const takePart = () => this.#takePart(request, owner, receiver, signal);
-    const { space, point, session } = await this.#throughSeeds(seeds, signal, takePart, request.space);
-    await space.linkParticipants(point, signal);
+    const { space, session } = await this.#throughSeeds(seeds, signal, takePart, request.space);
+    await space.linkMembers(signal);
     return session;
   }
 

@@ -36,7 +36,7 @@ function onMembers(
   const space = spaces.get(spaceId);
   if (space === undefined) {
     // Nothing to tell about a space that this node is not in.
-    session.control.send({ synced: { spaceId: spaceIdToBytes(spaceId) } });
+    session.sendChange((number) => ({ synced: { number, spaceId: spaceIdToBytes(spaceId) } }));
     return;
   }
   space.members.onMessage(link, session, message);
@@ -51,6 +51,7 @@ function onSynced(
   spaces: ReadonlyMap<string, DhtSpace>,
 ): void {
   const spaceId = spaceIdFromBytes(message.spaceId);
+  session.control.send({ settled: { number: message.number } });
   // Of spaces that nobody here waits for, there may be any number.
   if (!spaces.has(spaceId)) return;
   for (const participant of link.points) {

@@ -40,6 +40,9 @@ export interface SpaceEnvironment {
   ended(space: DhtSpace): void;
 }
 
+/** How many sessions of a link may end before a join stops waiting for it. */
+const LINK_ATTEMPTS = 4;
+
 /** A space that this node is a member of: its members, its points, and this node's part in them. */
 export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   readonly name: string;
@@ -131,11 +134,13 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     }
   }
 
-  /** Resolves when the participants found are linked and have told all, or could not be reached, or in time. */
-  async linkParticipants(point: DhtPoint, signal: AbortSignal): Promise<void> {
-    const found = this.members.others.filter(({ points }) => points.includes(point.definition.name));
-    const linking = Promise.all(found.map(({ peer }) => this.#linkTo(peer))).then(() => point.settled());
-    await Promise.race([linking, aborted(signal)]);
+  /**
+   * Resolves when all members are linked and have told all, or could not be reached, or in time. Also those who take no
+   * part in the point, as far as is known: they may be joining it, and of two nodes that join at the same time, each
+   * through a third one, the later one hears of the other from there.
+   */
+  async linkMembers(signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#linkAll(), aborted(signal)]);
   }
 
   async left(point: DhtPoint): Promise<void> {
@@ -222,7 +227,7 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     const parts = inParts(this.#definitions.records, recordBytes, CONTROL_PART_BYTES);
     for (const [index, points] of parts.entries()) this.#sendDefinitions(session, points, index === 0);
     for (const point of this.#points.values()) point.attachTo(link, session);
-    session.control.send({ synced: { spaceId: spaceIdToBytes(this.spaceId) } });
+    session.sendChange((number) => ({ synced: { number, spaceId: spaceIdToBytes(this.spaceId) } }));
   }
 
   /** The other side of a link takes part in a point of the space. */
@@ -365,11 +370,29 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     await ask(peer).catch((err: unknown) => logger.debug({ err, peer }, 'a member did not answer'));
   }
 
+  /** Members tell of further ones, until there are no more. */
+  async #linkAll(): Promise<void> {
+    const met = new Set<string>();
+    for (;;) {
+      const fresh = this.members.others.map(({ peer }) => peer).filter((peer) => !met.has(peer));
+      if (fresh.length === 0) return;
+      for (const peer of fresh) met.add(peer);
+      await Promise.all(fresh.map((peer) => this.#linkTo(peer)));
+    }
+  }
+
+  /** Resolves when both sides have told all about the space, members included. */
   async #linkTo(peer: string): Promise<void> {
     const link = this.#environment.links.get(peer);
-    if (link === undefined) return;
-    await link.attempted();
-    await link.session?.settlement.synced(this.spaceId);
+    for (let attempt = 0; link !== undefined && attempt < LINK_ATTEMPTS; attempt += 1) {
+      await link.attempted();
+      const { session } = link;
+      if (session === undefined) return;
+      await session.settlement.synced(this.spaceId);
+      await session.settlement.settled();
+      // Where both sides have dialled, one of the two sessions is given up.
+      if (link.session === session) return;
+    }
   }
 
   *#sessions(): Iterable<LinkSession> {

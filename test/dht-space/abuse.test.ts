@@ -303,7 +303,7 @@ const tolerated: readonly (readonly [string, Attack])[] = [
     (_, control) =>
       sendAll(
         control,
-        repeated(10_000, (i) => ({ synced: { spaceId: Buffer.alloc(32, `${i} `) } })),
+        repeated(10_000, (i) => ({ synced: { number: i, spaceId: Buffer.alloc(32, `${i} `) } })),
       ),
   ],
   [

@@ -68,7 +68,7 @@ function nonsense(random: Random): Control {
     },
     { detach: { number, id } },
     { interest: { number, id, snapshot: true, added: [pattern], removed: [], digest: 0n } },
-    { synced: { spaceId } },
+    { synced: { number: 0, spaceId } },
     { settled: { number: 2 ** 31 } },
     { progress: { consumed: random.int(2 ** 31), limit: random.int(2 ** 31) } },
     { ping: { nonce: number } },

@@ -179,7 +179,7 @@ export function validMessages(spaceId: Buffer): Control[] {
       },
     },
     { detach: { number: 5, id: 1 } },
-    { synced: { spaceId } },
+    { synced: { number: 0, spaceId } },
     { settled: { number: 1 } },
     { progress: { consumed: 0, limit: 1_000_000 } },
     { ping: { nonce: 1 } },
