@@ -14,6 +14,7 @@ import type {
 import { SpaceError } from '../overlay/index.js';
 import { aborted } from './aborted.js';
 import { Directory } from './directory.js';
+import { loadIdentity } from './identity.js';
 import { JOIN_TIMEOUT_MS, MANIFEST_VALIDITY_MS, MAX_LOOKUP_BYTES } from './limits.js';
 import type { Link } from './link.js';
 import { Links } from './links.js';
@@ -40,6 +41,8 @@ const LOOKUP_SHARE = 0.9;
 export interface DhtOptions {
   /** Overlay addresses to listen on, as multiaddrs; port 0 picks one. */
   readonly listen: readonly string[];
+  /** Where this node's key is kept. Without it every start has a new identity. */
+  readonly identityFile?: string | undefined;
   /** Told to peers, for people. */
   readonly name: string;
   readonly logger: Logger;
@@ -51,7 +54,9 @@ export interface DhtOptions {
 
 /** Starts this node's part of the overlay: it listens, and knows nobody yet. */
 export async function startDht(options: DhtOptions): Promise<DhtSpaces> {
-  const node = await startOverlayNode({ listen: options.listen, logger: options.logger });
+  const { identityFile, listen, logger } = options;
+  const identity = identityFile === undefined ? {} : { privateKey: await loadIdentity(identityFile) };
+  const node = await startOverlayNode({ listen, logger, ...identity });
   const spaces = new DhtSpaces(node, options);
   await spaces.start();
   return spaces;
