@@ -61,3 +61,7 @@ export const MAX_SPARE_SLABS = 64;
 
 /** Bodies of at least this size are sent from where they lie; smaller ones are copied into a slab. */
 export const BY_REFERENCE_BYTES = 16_384;
+
+/** A restored space or alias is tried again after a random time below this, which doubles up to the cap. */
+export const RETRY_FIRST_MS = 1000;
+export const RETRY_CAP_MS = 30_000;

@@ -2,6 +2,7 @@ import type { Exchange, ExchangeHooks, Message, VirtualHost } from '../broker/in
 import type {
   Content,
   FieldTable,
+  JoinRequest,
   Logger,
   Pattern,
   PointReceiver,
@@ -14,6 +15,7 @@ import { assertEqualArguments, parseAliasArguments, parseSpaceArguments } from '
 import type { AliasDeclaration, AliasHandler } from './alias-handler.js';
 import { CodecError } from './codec/index.js';
 import { ContentMessage, remoteMessage } from './message.js';
+import { RedeclaringHandle, RejoiningSession } from './rejoining.js';
 
 const SPACE = 'x-exchangespace';
 const ALIAS = 'x-exchange';
@@ -68,6 +70,11 @@ export class SpaceExchanges implements AliasHandler {
     }
   }
 
+  restore(virtualHost: VirtualHost, declaration: AliasDeclaration): void {
+    if (declaration.type === SPACE) this.#restoreSpace(virtualHost, declaration);
+    else this.#restoreAlias(virtualHost, declaration);
+  }
+
   delete(
     virtualHost: VirtualHost,
     name: string,
@@ -102,16 +109,31 @@ export class SpaceExchanges implements AliasHandler {
     const handle = await strategy.declareSpace({ space: spec.name, settings }, { signal });
     try {
       signal.throwIfAborted();
-      const hooks = new SpaceHooks(() => this.#forget(exchange));
-      const exchange = virtualHost.declareExchange(spec.name, spec, {
-        matching: exchangeType('direct'),
-        hooks,
-      });
-      this.#counterparts.set(exchange, { kind: 'space', declared: normalised, handle });
+      this.#addSpace(virtualHost, spec, { kind: 'space', declared: normalised, handle });
     } catch (error) {
       await this.#left(handle.close(), spec.name);
       throw error;
     }
+  }
+
+  #restoreSpace(virtualHost: VirtualHost, spec: AliasDeclaration): void {
+    const { implementation, settings, normalised } = parseSpaceArguments(spec.arguments);
+    const declare = async (signal: AbortSignal) =>
+      this.#strategy('implementation', implementation).declareSpace(
+        { space: spec.name, settings },
+        { signal },
+      );
+    const handle = new RedeclaringHandle(declare, spec.name, this.#logger);
+    this.#addSpace(virtualHost, spec, { kind: 'space', declared: normalised, handle });
+  }
+
+  #addSpace(virtualHost: VirtualHost, spec: AliasDeclaration, counterpart: Counterpart): void {
+    const hooks = new SpaceHooks(() => this.#forget(exchange));
+    const exchange = virtualHost.declareExchange(spec.name, spec, {
+      matching: exchangeType('direct'),
+      hooks,
+    });
+    this.#counterparts.set(exchange, counterpart);
   }
 
   // --- points ---
@@ -125,17 +147,40 @@ export class SpaceExchanges implements AliasHandler {
     try {
       signal.throwIfAborted();
       receiver.assertJoined();
-      const hooks = new AliasHooks(session, () => this.#forget(exchange));
-      const exchange = virtualHost.declareExchange(spec.name, spec, {
-        matching: exchangeType(request.point.type),
-        hooks,
-      });
-      receiver.attach(exchange);
-      this.#counterparts.set(exchange, { kind: 'alias', declared: normalised, session });
+      this.#addAlias(virtualHost, spec, request, { declared: normalised, session, receiver });
     } catch (error) {
       await this.#left(session.leave(), spec.name);
       throw error;
     }
+  }
+
+  #restoreAlias(virtualHost: VirtualHost, spec: AliasDeclaration): void {
+    const { implementation, request, normalised } = parseAliasArguments(spec.arguments);
+    const receiver = new AliasReceiver(virtualHost, spec.name, this.#logger);
+    const join = async (signal: AbortSignal) =>
+      this.#strategy('exchangespace.implementation', implementation).join(request, receiver, { signal });
+    const session = new RejoiningSession(join, spec.name, this.#logger);
+    this.#addAlias(virtualHost, spec, request, { declared: normalised, session, receiver });
+  }
+
+  #addAlias(
+    virtualHost: VirtualHost,
+    spec: AliasDeclaration,
+    { point }: JoinRequest,
+    alias: {
+      readonly declared: FieldTable;
+      readonly session: PointSession;
+      readonly receiver: AliasReceiver;
+    },
+  ): void {
+    const { declared, session, receiver } = alias;
+    const hooks = new AliasHooks(session, () => this.#forget(exchange));
+    const exchange = virtualHost.declareExchange(spec.name, spec, {
+      matching: exchangeType(point.type),
+      hooks,
+    });
+    receiver.attach(exchange);
+    this.#counterparts.set(exchange, { kind: 'alias', declared, session });
   }
 
   #strategy(field: string, name: string): SpaceImplementation {

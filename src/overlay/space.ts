@@ -100,7 +100,8 @@ export interface PointSession {
 
 /** A snapshot for management and tests. Counters run from the join. */
 export interface PointStatus {
-  readonly state: 'joined' | 'conflicted' | 'left';
+  /** `joining`: not yet with the others, which whoever restores a point goes on trying. */
+  readonly state: 'joining' | 'joined' | 'conflicted' | 'left';
   /** The other nodes in the point. */
   readonly participants: readonly ParticipantStatus[];
   readonly published: number;

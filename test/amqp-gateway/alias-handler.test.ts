@@ -38,6 +38,8 @@ class ManualAliases implements AliasHandler {
     return new Promise<void>((resolve, reject) => this.#settle.push({ resolve, reject }));
   }
 
+  restore(): void {}
+
   refusesTransactions(virtualHost: VirtualHost, exchange: string): boolean {
     return virtualHost.findExchange(exchange)?.type === 'x-exchange';
   }

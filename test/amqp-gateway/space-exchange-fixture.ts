@@ -7,6 +7,7 @@ import { startGateway } from '../support/amqp-gateway.js';
 
 /** A gateway with spaces, as one node has it. */
 export interface SpaceNode extends TestGateway {
+  readonly spaceExchange: SpaceExchanges;
   /** What went wrong between AMQP and the overlay, as `level text`. */
   readonly spaceLog: readonly string[];
   /** A channel of a client of its own. */
@@ -19,9 +20,11 @@ export async function startSpaceNode(...implementations: SpaceImplementation[]):
     spaceLog.push(`${level} ${text}`);
   };
   const logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
-  const gateway = await startGateway({ spaceExchange: new SpaceExchanges(implementations, logger) });
+  const spaceExchange = new SpaceExchanges(implementations, logger);
+  const gateway = await startGateway({ spaceExchange });
   return {
     ...gateway,
+    spaceExchange,
     spaceLog,
     async channel() {
       const channel = await (await gateway.connect()).createConfirmChannel();
