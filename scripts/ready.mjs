@@ -22,7 +22,7 @@ const builds = [{ script: 'build', inputs: ['src', 'scripts', 'tsconfig.json', '
 if (process.argv.includes('tools')) {
   builds.push({
     script: 'build:tools',
-    inputs: ['src', 'examples', 'bench', 'test/support', 'tsconfig.json', 'tsconfig.tools.json'],
+    inputs: ['src', 'examples', 'bench', 'fuzz', 'test/support', 'tsconfig.json', 'tsconfig.tools.json'],
   });
 }
 
