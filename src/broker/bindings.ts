@@ -3,7 +3,7 @@ import type { Exchange } from './exchange.js';
 import type { Pattern, PatternTable } from './exchange-type.js';
 import { fieldKey } from './field-value.js';
 import { MAX_BINDINGS } from './limits.js';
-import type { Message } from './message.js';
+import type { Routable } from './message.js';
 import type { Queue } from './queue.js';
 
 export type Destination = Queue | Exchange;
@@ -88,7 +88,7 @@ export class Bindings {
   }
 
   /** Adds the bindings of an exchange that a message matches. */
-  match(exchange: Exchange, message: Message, found: Set<Binding>): void {
+  match(exchange: Exchange, message: Routable, found: Set<Binding>): void {
     this.#outgoing.get(exchange)?.table.match(message, found);
   }
 

@@ -2,9 +2,9 @@ import type { Consumer, Subscription } from './consumer.js';
 
 /**
  * A consumer that waits is asked nothing; one that is in turn is asked when a message is there, and waits from
- * when it says no until it is woken.
+ * when it says no until it is woken. On standby it could take, but another one is the single active consumer.
  */
-type SeatState = 'waiting' | 'in-turn' | 'cancelled';
+type SeatState = 'waiting' | 'in-turn' | 'standby' | 'cancelled';
 
 /** Those of one priority that are in turn, as a ring; `first` is the next to be asked. */
 interface Level {
@@ -38,14 +38,19 @@ class Seat implements Subscription {
 
 /** The consumers of one queue and whose turn it is. Constant time per message, however many cannot take. */
 export class Consumers {
+  readonly #singleActive: boolean;
   readonly #onWake: () => void;
   readonly #onLastGone: () => void;
+  /** In the order in which they came. */
   readonly #seats = new Set<Seat>();
   /** Highest priority first. */
   readonly #levels: Level[] = [];
   #exclusive: Seat | undefined;
+  /** The only one that gets messages, where that is asked for: the first that came, until it leaves. */
+  #active: Seat | undefined;
 
-  constructor(onWake: () => void, onLastGone: () => void) {
+  constructor(singleActive: boolean, onWake: () => void, onLastGone: () => void) {
+    this.#singleActive = singleActive;
     this.#onWake = onWake;
     this.#onLastGone = onLastGone;
   }
@@ -54,9 +59,10 @@ export class Consumers {
     return this.#seats.size;
   }
 
-  /** Whether an exclusive consumer is here. */
-  get exclusive(): boolean {
-    return this.#exclusive !== undefined;
+  /** RabbitMQ: exclusive is who finds and leaves nobody else, and nobody where one of many is active. */
+  admits(consumer: Consumer): boolean {
+    if (this.#singleActive) return !consumer.exclusive;
+    return this.#exclusive === undefined && !(consumer.exclusive && this.#seats.size > 0);
   }
 
   add(consumer: Consumer): Subscription {
@@ -65,6 +71,7 @@ export class Consumers {
     level.seats++;
     this.#seats.add(seat);
     if (consumer.exclusive) this.#exclusive = seat;
+    if (this.#singleActive) this.#active ??= seat;
     return seat;
   }
 
@@ -85,6 +92,10 @@ export class Consumers {
 
   /** Called by a seat: its consumer takes part in the turns, as the last. */
   admit(seat: Seat): void {
+    if (this.#active !== undefined && this.#active !== seat) {
+      seat.state = 'standby';
+      return;
+    }
     seat.state = 'in-turn';
     const first = seat.level.first;
     if (first === undefined) {
@@ -102,13 +113,26 @@ export class Consumers {
   dismiss(seat: Seat): void {
     this.#remove(seat);
     if (this.#seats.size === 0) this.#onLastGone();
+    else if (this.#active === seat) this.#activateNext();
   }
 
   /** The queue is gone: every consumer is told. */
   cancelAll(): void {
     const seats = [...this.#seats];
     for (const seat of seats) this.#remove(seat);
+    this.#active = undefined;
     for (const seat of seats) seat.consumer.cancelled();
+  }
+
+  /** RabbitMQ: the first that came among those of the highest priority. */
+  #activateNext(): void {
+    const [highest] = this.#levels;
+    for (const seat of this.#seats) {
+      if (seat.level !== highest) continue;
+      this.#active = seat;
+      if (seat.state === 'standby') this.admit(seat);
+      return;
+    }
   }
 
   #remove(seat: Seat): void {
@@ -116,6 +140,7 @@ export class Consumers {
     seat.state = 'cancelled';
     this.#seats.delete(seat);
     if (this.#exclusive === seat) this.#exclusive = undefined;
+    if (this.#seats.size === 0) this.#active = undefined;
     if (--seat.level.seats === 0) this.#levels.splice(this.#levels.indexOf(seat.level), 1);
   }
 

@@ -1,4 +1,5 @@
 import type { Binding, Bindings } from './bindings.js';
+import type { Definitions } from './definitions.js';
 import type { Exchange } from './exchange.js';
 import type { Exchanges } from './exchanges.js';
 import type { Queue } from './queue.js';
@@ -16,15 +17,22 @@ export class Deletion {
   readonly #queues: Queues;
   readonly #exchanges: Exchanges;
   readonly #bindings: Bindings;
+  readonly #definitions: Definitions | undefined;
   readonly #deletedQueues: Queue[] = [];
   readonly #calls: (() => void)[] = [];
   /** Exchanges to look at: a chain of them can be long, so it is not followed by recursion. */
   readonly #doomed: Exchange[] = [];
 
-  constructor(queues: Queues, exchanges: Exchanges, bindings: Bindings) {
+  constructor(
+    queues: Queues,
+    exchanges: Exchanges,
+    bindings: Bindings,
+    definitions: Definitions | undefined,
+  ) {
     this.#queues = queues;
     this.#exchanges = exchanges;
     this.#bindings = bindings;
+    this.#definitions = definitions;
   }
 
   binding(binding: Binding): this {
@@ -34,6 +42,7 @@ export class Deletion {
 
   queue(queue: Queue): this {
     if (!this.#queues.remove(queue)) return this;
+    this.#definitions?.queueDeleted(queue);
     this.#deletedQueues.push(queue);
     this.#remove(this.#bindings.to(queue));
     return this;
@@ -59,6 +68,7 @@ export class Deletion {
 
   #removeExchange(exchange: Exchange): void {
     if (!this.#exchanges.remove(exchange)) return;
+    this.#definitions?.exchangeDeleted(exchange);
     this.#remove(this.#bindings.from(exchange));
     const hooks = exchange.hooks;
     if (hooks !== undefined) this.#calls.push(() => hooks.deleted());
@@ -68,6 +78,7 @@ export class Deletion {
   #remove(bindings: readonly Binding[]): void {
     for (const binding of bindings) {
       this.#bindings.remove(binding);
+      this.#definitions?.unbound(binding);
       const { source, pattern } = binding;
       const hooks = source.hooks;
       if (hooks !== undefined) this.#calls.push(() => hooks.unbound(pattern));

@@ -7,6 +7,7 @@ export type BrokerErrorCode =
   | 'resource-locked'
   | 'precondition-failed'
   | 'command-invalid'
+  | 'not-allowed'
   | 'not-implemented';
 
 /** The one error class of the broker. The texts are RabbitMQ's where it has one: clients match them. */

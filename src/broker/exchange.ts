@@ -2,6 +2,9 @@ import type { ExchangeType, Pattern } from './exchange-type.js';
 import type { FieldTable, Message } from './message.js';
 import type { Queue } from './queue.js';
 
+/** The one declare argument that RabbitMQ gives a meaning. */
+export const ALTERNATE_EXCHANGE = 'alternate-exchange';
+
 export interface ExchangeSpec {
   readonly type: string;
   readonly durable: boolean;
@@ -21,6 +24,8 @@ export interface ExchangeDecoration {
  * so hooks may call the broker. Only `published` may throw.
  */
 export interface ExchangeHooks {
+  /** The exchange is there, before it is bound to anything. */
+  attached?(exchange: Exchange): void;
   /**
    * Once for each local publication that reaches the exchange, directly or through other exchanges, before any
    * queue gets it. The publisher is asked to pause until the promise settles. Throwing refuses the publication.
@@ -50,6 +55,8 @@ export class Exchange {
   /** Internal exchanges get messages from other exchanges only. */
   readonly internal: boolean;
   readonly arguments: FieldTable;
+  /** Where messages go on to that match none of its bindings (`alternate-exchange`); it need not exist. */
+  readonly alternate: string | undefined;
   readonly matching: ExchangeType;
   readonly hooks: ExchangeHooks | undefined;
   /** By routing key: what the router has found so far. */
@@ -64,6 +71,8 @@ export class Exchange {
     this.autoDelete = spec.autoDelete;
     this.internal = spec.internal;
     this.arguments = spec.arguments;
+    const alternate = spec.arguments[ALTERNATE_EXCHANGE];
+    this.alternate = typeof alternate === 'string' ? alternate : undefined;
     this.matching = matching;
     this.hooks = hooks;
   }

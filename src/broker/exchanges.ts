@@ -1,7 +1,8 @@
+import { exchangeArgument } from './argument-checks.js';
 import { assertEquivalent, assertEquivalentArguments } from './equivalence.js';
 import { BrokerError, describe } from './errors.js';
 import type { ExchangeDecoration, ExchangeSpec } from './exchange.js';
-import { Exchange } from './exchange.js';
+import { ALTERNATE_EXCHANGE, Exchange } from './exchange.js';
 import type { ExchangeType } from './exchange-type.js';
 import { MAX_EXCHANGES } from './limits.js';
 import { assertNotReserved } from './names.js';
@@ -16,24 +17,54 @@ const PREDECLARED: readonly (readonly [name: string, type: string])[] = [
   ['amq.match', 'headers'],
 ];
 
-/** Declare arguments that RabbitMQ gives a meaning, and that have none here yet. */
-const UNSUPPORTED_ARGUMENTS = ['alternate-exchange'];
+/** Where RabbitMQ's tracing publishes what it sees. Here nothing is traced; who binds a queue to it gets nothing. */
+const TRACE_EXCHANGE = 'amq.rabbitmq.trace';
+
+/** RabbitMQ's texts tell words of its runtime from others; clients' tests match both. These are the likely ones. */
+const ERLANG_WORDS: ReadonlySet<string> = new Set([
+  '',
+  'none',
+  'invalid',
+  'unknown',
+  'undefined',
+  'test',
+  'foo',
+  'bar',
+]);
 
 /** The exchanges of a virtual host, by name. */
 export class Exchanges {
   readonly #virtualHost: string;
+  readonly #onChange: () => void;
   readonly #types: ReadonlyMap<string, ExchangeType>;
   readonly #exchanges = new Map<string, Exchange>();
 
-  constructor(virtualHost: string, types: readonly ExchangeType[]) {
+  /** `onChange`: an exchange came or went. */
+  constructor(virtualHost: string, types: readonly ExchangeType[], onChange: () => void) {
     this.#virtualHost = virtualHost;
+    this.#onChange = onChange;
     this.#types = new Map(types.map((type) => [type.name, type]));
     const properties = { durable: true, autoDelete: false, internal: false, arguments: {} };
     for (const [name, type] of PREDECLARED) this.#add(name, { type, ...properties }, undefined);
+    this.#add(TRACE_EXCHANGE, { type: 'topic', ...properties, internal: true }, undefined);
   }
 
   find(name: string): Exchange | undefined {
     return this.#exchanges.get(name);
+  }
+
+  /** As they are now. */
+  all(): readonly Exchange[] {
+    return [...this.#exchanges.values()];
+  }
+
+  hasType(name: string): boolean {
+    return this.#types.has(name);
+  }
+
+  /** @throws BrokerError `command-invalid`: there is no such type */
+  assertType(name: string): void {
+    this.#type(name);
   }
 
   /** @throws BrokerError `not-found` */
@@ -73,20 +104,25 @@ export class Exchanges {
   remove(exchange: Exchange): boolean {
     if (exchange.deleted) return false;
     exchange.deleted = true;
-    return this.#exchanges.delete(exchange.name);
+    this.#exchanges.delete(exchange.name);
+    this.#onChange();
+    return true;
   }
 
   #add(name: string, spec: ExchangeSpec, decoration: ExchangeDecoration | undefined): Exchange {
     const matching = decoration?.matching ?? this.#type(spec.type);
     const exchange = new Exchange(name, spec, matching, decoration?.hooks);
     this.#exchanges.set(name, exchange);
+    this.#onChange();
+    exchange.hooks?.attached?.(exchange);
     return exchange;
   }
 
   #type(name: string): ExchangeType {
     const type = this.#types.get(name);
-    if (type === undefined) throw new BrokerError('command-invalid', `unknown exchange type '${name}'`);
-    return type;
+    if (type !== undefined) return type;
+    const problem = ERLANG_WORDS.has(name) ? 'invalid' : 'unknown';
+    throw new BrokerError('command-invalid', `${problem} exchange type '${name}'`);
   }
 
   #assertEquivalent(existing: Exchange, spec: ExchangeSpec): void {
@@ -95,15 +131,12 @@ export class Exchanges {
     assertEquivalent(label, 'durable', spec.durable, existing.durable);
     assertEquivalent(label, 'auto_delete', spec.autoDelete, existing.autoDelete);
     assertEquivalent(label, 'internal', spec.internal, existing.internal);
-    assertEquivalentArguments(label, UNSUPPORTED_ARGUMENTS, spec.arguments, existing.arguments);
+    assertEquivalentArguments(label, [ALTERNATE_EXCHANGE], spec.arguments, existing.arguments);
   }
 
   #assertCreatable(name: string, spec: ExchangeSpec): void {
     assertNotReserved('exchange', name);
-    for (const argument of UNSUPPORTED_ARGUMENTS) {
-      if (spec.arguments[argument] === undefined) continue;
-      throw new BrokerError('not-implemented', `arg '${argument}' for ${this.#label(name)} is not supported`);
-    }
+    exchangeArgument(this.#label(name), spec.arguments, ALTERNATE_EXCHANGE);
     if (this.#exchanges.size >= MAX_EXCHANGES) {
       const limit = `exchange limit in vhost '${this.#virtualHost}' (${MAX_EXCHANGES}) is reached`;
       throw new BrokerError('precondition-failed', `cannot declare exchange '${name}': ${limit}`);

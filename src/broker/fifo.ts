@@ -31,6 +31,10 @@ export class Fifo<T> {
     this.#length++;
   }
 
+  first(): T | undefined {
+    return this.#length === 0 ? undefined : this.#head.items[this.#start];
+  }
+
   shift(): T | undefined {
     if (this.#length === 0) return undefined;
     const head = this.#head;

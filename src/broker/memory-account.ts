@@ -1,4 +1,4 @@
-import { ENTRY_OVERHEAD_BYTES, LOW_MARK_RATIO, MESSAGE_OVERHEAD_BYTES } from './limits.js';
+import { ENTRY_OVERHEAD_BYTES, LOW_MARK_RATIO, MESSAGE_OVERHEAD_BYTES, TIGHT_RATIO } from './limits.js';
 import type { Message } from './message.js';
 
 /**
@@ -32,6 +32,11 @@ export class MemoryAccount {
   /** From the moment a limit is passed until both are back below 90 %. */
   get high(): boolean {
     return this.#high;
+  }
+
+  /** Above half of a limit: what can do without memory takes no more of it. */
+  get tight(): boolean {
+    return this.#isAbove(TIGHT_RATIO);
   }
 
   /** Books memory; negative numbers release it. */

@@ -1,4 +1,5 @@
 import { BrokerError } from './errors.js';
+import { MAX_NAME_BYTES } from './limits.js';
 
 const SERVER_NAME_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 /** 22 characters of 6 bits: nobody guesses the name of another's queue. */
@@ -24,4 +25,13 @@ export function createQueueName(): string {
     name += SERVER_NAME_ALPHABET.charAt(byte & 63);
   }
   return name;
+}
+
+/** Names that administrators give. Control characters would tear the lines that lists and logs write them in. */
+export function assertName(kind: 'user' | 'vhost' | 'tag', name: string): void {
+  const bytes = Buffer.byteLength(name);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  if (bytes > 0 && bytes <= MAX_NAME_BYTES && !/[\x00-\x1f\x7f]/.test(name)) return;
+  const expected = `1 to ${MAX_NAME_BYTES} bytes without control characters`;
+  throw new BrokerError('precondition-failed', `${kind} name: expected ${expected}, found '${name}'`);
 }

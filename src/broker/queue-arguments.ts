@@ -1,55 +1,124 @@
+import type { ArgumentCheck } from './argument-checks.js';
+import {
+  atMost,
+  bool,
+  checkArguments,
+  exchangeArgument,
+  expiry,
+  integerArgument,
+  needs,
+  nonNegative,
+  oneOf,
+  positiveExpiry,
+  text,
+} from './argument-checks.js';
 import { BrokerError } from './errors.js';
 import type { FieldTable } from './message.js';
 
-/** Declare arguments to which RabbitMQ gives a meaning that would be missed here: refused, never ignored. */
-const UNSUPPORTED_ARGUMENTS = [
-  'x-expires',
-  'x-message-ttl',
-  'x-dead-letter-exchange',
-  'x-dead-letter-routing-key',
-  'x-max-length',
-  'x-max-length-bytes',
-  'x-max-priority',
-  'x-overflow',
-  'x-single-active-consumer',
+const TYPE: ArgumentCheck = {
+  name: 'x-queue-type',
+  check: oneOf(['classic'], (value) => `"unsupported queue type '${value}'"`),
+};
+
+/** In RabbitMQ's order, so that of several invalid arguments the same one is named. */
+const CHECKS: readonly ArgumentCheck[] = [
+  { name: 'x-expires', check: positiveExpiry },
+  { name: 'x-message-ttl', check: expiry },
+  { name: 'x-dead-letter-exchange', check: text },
+  {
+    name: 'x-dead-letter-routing-key',
+    check: needs('x-dead-letter-exchange', 'routing_key_but_no_dlx_defined'),
+  },
+  { name: 'x-max-length', check: nonNegative },
+  { name: 'x-max-length-bytes', check: nonNegative },
+  { name: 'x-max-priority', check: atMost(255) },
+  {
+    name: 'x-overflow',
+    check: oneOf(['drop-head', 'reject-publish', 'reject-publish-dlx'], () => 'invalid_overflow'),
+  },
+  {
+    name: 'x-queue-mode',
+    check: oneOf(['default', 'lazy'], (value) => `"unsupported queue mode '${value}'"`),
+  },
+  {
+    name: 'x-queue-version',
+    check: (value, args) =>
+      nonNegative(value, args) ??
+      (value === 1 || value === 2 ? undefined : `"unsupported queue version '${value}'"`),
+  },
+  { name: 'x-single-active-consumer', check: bool },
 ];
 
 /** What redeclaring compares. RabbitMQ leaves all other arguments out. */
 export const COMPARED_ARGUMENTS: readonly string[] = [
-  ...UNSUPPORTED_ARGUMENTS,
-  'x-queue-mode',
+  ...CHECKS.map(({ name }) => name),
   'x-queue-type',
+  'x-queue-master-locator',
 ];
+
+/** Arguments of other types of queues, which RabbitMQ refuses for classic ones. */
+const FOREIGN_ARGUMENTS: ReadonlySet<string> = new Set([
+  'x-dead-letter-strategy',
+  'x-delivery-limit',
+  'x-initial-cluster-size',
+  'x-max-age',
+  'x-max-in-memory-bytes',
+  'x-max-in-memory-length',
+  'x-queue-leader-locator',
+  'x-quorum-initial-group-size',
+  'x-stream-max-segment-size-bytes',
+]);
+
+export type Overflow = 'drop-head' | 'reject-publish' | 'reject-publish-dlx';
+
+/** What the arguments of a queue ask for. */
+export interface QueueFeatures {
+  readonly messageTtlMs: number | undefined;
+  /** How long the queue stays without consumers and without anybody who asks for it. */
+  readonly unusedTtlMs: number | undefined;
+  /** Where messages go that are rejected, expired or dropped; without a routing key, with those they came with. */
+  readonly deadLetters: { readonly exchange: string; readonly routingKey: string | undefined } | undefined;
+  /** Infinite where there is no limit. */
+  readonly maxMessages: number;
+  readonly maxBodyBytes: number;
+  readonly overflow: Overflow;
+  /** The queue has levels 0 to this. */
+  readonly maxPriority: number | undefined;
+  readonly singleActiveConsumer: boolean;
+}
+
+/**
+ * `x-queue-mode` and `x-queue-version` are hints without effect; unknown arguments are kept and mean nothing.
+ *
+ * @throws BrokerError `precondition-failed`, in RabbitMQ's words
+ */
+export function readArguments(label: string, args: FieldTable): QueueFeatures {
+  const exchange = exchangeArgument(label, args, 'x-dead-letter-exchange');
+  checkArguments(label, args, [TYPE]);
+  checkArguments(label, args, CHECKS);
+  for (const name of Object.keys(args)) {
+    if (!FOREIGN_ARGUMENTS.has(name)) continue;
+    const problem = `invalid arg '${name}' for ${label} of queue type rabbit_classic_queue`;
+    throw new BrokerError('precondition-failed', problem);
+  }
+  return {
+    messageTtlMs: integerArgument(args, 'x-message-ttl'),
+    unusedTtlMs: integerArgument(args, 'x-expires'),
+    deadLetters: exchange === undefined ? undefined : { exchange, routingKey: deadLetterKey(args) },
+    maxMessages: integerArgument(args, 'x-max-length') ?? Number.POSITIVE_INFINITY,
+    maxBodyBytes: integerArgument(args, 'x-max-length-bytes') ?? Number.POSITIVE_INFINITY,
+    overflow: (args['x-overflow'] ?? 'drop-head') as Overflow,
+    maxPriority: integerArgument(args, 'x-max-priority'),
+    singleActiveConsumer: args['x-single-active-consumer'] === true,
+  };
+}
 
 /** The arguments with the defaults that redeclaring takes for equal. */
 export function comparable(args: FieldTable): FieldTable {
   return { 'x-queue-type': 'classic', ...args };
 }
 
-/**
- * `x-queue-mode` is a hint without effect, as in RabbitMQ since 3.12; unknown arguments are kept and mean nothing.
- *
- * @throws BrokerError `not-implemented`, or `precondition-failed` for a queue type other than `classic`.
- */
-export function assertSupported(label: string, args: FieldTable): void {
-  for (const name of UNSUPPORTED_ARGUMENTS) {
-    if (args[name] === undefined) continue;
-    throw new BrokerError('not-implemented', `arg '${name}' for ${label} is not supported`);
-  }
-  assertOneOf(label, 'x-queue-type', args, ['classic'], 'queue type');
-  assertOneOf(label, 'x-queue-mode', args, ['default', 'lazy'], 'queue mode');
-}
-
-function assertOneOf(
-  label: string,
-  name: string,
-  args: FieldTable,
-  allowed: readonly string[],
-  meaning: string,
-): void {
-  const value = args[name];
-  if (value === undefined || (typeof value === 'string' && allowed.includes(value))) return;
-  const problem =
-    typeof value === 'string' ? `unsupported ${meaning} '${value}'` : `${meaning} must be a string`;
-  throw new BrokerError('precondition-failed', `invalid arg '${name}' for ${label}: ${problem}`);
+function deadLetterKey(args: FieldTable): string | undefined {
+  const key = args['x-dead-letter-routing-key'];
+  return typeof key === 'string' ? key : undefined;
 }

@@ -9,13 +9,31 @@ export class QueueEntry {
   readonly message: Message;
   /** Its place in the queue, which it keeps when it is requeued. */
   readonly position: number;
-  state: 'ready' | 'unacknowledged' | 'settled';
+  /** Its level in a queue with priorities; 0 in others. */
+  readonly priority: number;
+  /** When it expires, in milliseconds since 1970; undefined: never. It keeps this, too, when it is requeued. */
+  readonly expiresMs: number | undefined;
+  state: 'ready' | 'unacknowledged' | 'settled' = 'ready';
   redelivered = false;
+  /** Whether the store has it, and is to forget it when it is settled. */
+  stored = false;
 
-  constructor(queue: Queue, message: Message, position: number, state: 'ready' | 'unacknowledged') {
+  constructor(
+    queue: Queue,
+    message: Message,
+    position: number,
+    priority: number,
+    expiresMs: number | undefined,
+  ) {
     this.queue = queue;
     this.message = message;
     this.position = position;
-    this.state = state;
+    this.priority = priority;
+    this.expiresMs = expiresMs;
+  }
+
+  /** For the store: dropped at the next start. */
+  get transient(): boolean {
+    return !this.message.persistent;
   }
 }

@@ -1,11 +1,17 @@
+import { Alarm } from './alarm.js';
+import { Backlog } from './backlog.js';
 import type { Consumer, Subscription } from './consumer.js';
 import { Consumers } from './consumers.js';
+import type { DeadLetters } from './dead-letters.js';
 import { BrokerError, describe } from './errors.js';
-import { MAX_CONSUMERS } from './limits.js';
+import { EXPIRED_PER_TURN, MAX_CONSUMERS } from './limits.js';
 import type { MemoryAccount } from './memory-account.js';
 import type { FieldTable, Message } from './message.js';
-import { QueueEntry } from './queue-entry.js';
-import { ReadyList } from './ready-list.js';
+import type { Publisher } from './publisher.js';
+import type { QueueFeatures } from './queue-arguments.js';
+import type { QueueEntry } from './queue-entry.js';
+import type { PagingLimits } from './queue-store.js';
+import type { Storage } from './storage.js';
 
 /** Whoever can own an exclusive queue: a connection. Only its identity counts. */
 export type Owner = object;
@@ -17,16 +23,31 @@ export interface QueueSpec {
   readonly arguments: FieldTable;
 }
 
-/** What a queue needs to know of where it is. `unused` is called when its last consumer has left. */
+/** What a queue needs to know of where it is. */
 export interface QueueContext {
   readonly virtualHost: string;
   readonly memory: MemoryAccount;
+  readonly paging: PagingLimits;
+  readonly deadLetters: DeadLetters;
+  /** Its last consumer has left. */
   unused(queue: Queue): void;
+  /** Nobody has used it for as long as `x-expires` says. */
+  expired(queue: Queue): void;
+  warn(text: string, error?: unknown): void;
+}
+
+/** What a queue is made of, beside what was declared. */
+export interface QueueParts {
+  readonly owner: Owner | undefined;
+  /** What the arguments ask for. */
+  readonly features: QueueFeatures;
+  /** Where a durable queue's messages are. */
+  readonly stored: { readonly id: number; readonly storage: Storage } | undefined;
 }
 
 /**
  * Messages in order, handed to consumers in turns. Whenever no call is under way, either no message is ready or
- * no consumer can take.
+ * no consumer can take, or the next message is still on its way from or to the store.
  */
 export class Queue {
   readonly name: string;
@@ -36,30 +57,37 @@ export class Queue {
   /** The connection that an exclusive queue belongs to. */
   readonly owner: Owner | undefined;
   readonly #context: QueueContext;
-  readonly #memory: MemoryAccount;
-  readonly #ready = new ReadyList();
-  readonly #consumers = new Consumers(
-    () => this.#deliverReady(),
-    () => this.#context.unused(this),
-  );
+  readonly #consumers: Consumers;
+  readonly #alarm = new Alarm(() => this.#alarmRings());
+  readonly #backlog: Backlog;
+  /** `x-expires` */
+  readonly #unusedTtlMs: number | undefined;
   /** `delivering`: inside a consumer's `deliver`, which may call back; the loop outside takes up what it adds. */
   #state: 'idle' | 'delivering' | 'deleted' = 'idle';
-  #nextPosition = 0;
   #unacknowledged = 0;
+  /** The last time that somebody asked for it, in milliseconds since 1970. */
+  #usedMs = 0;
 
-  constructor(name: string, spec: QueueSpec, owner: Owner | undefined, context: QueueContext) {
+  constructor(name: string, spec: QueueSpec, parts: QueueParts, context: QueueContext) {
     this.name = name;
     this.durable = spec.durable;
     this.autoDelete = spec.autoDelete;
     this.arguments = spec.arguments;
-    this.owner = owner;
+    this.owner = parts.owner;
     this.#context = context;
-    this.#memory = context.memory;
+    this.#unusedTtlMs = parts.features.unusedTtlMs;
+    this.#consumers = new Consumers(
+      parts.features.singleActiveConsumer,
+      () => this.goOn(),
+      () => this.#lastConsumerGone(),
+    );
+    this.#backlog = new Backlog(this, parts, context, this.#alarm);
+    this.used();
   }
 
   /** Messages ready for delivery; those out for acknowledgement don't count. */
   get messageCount(): number {
-    return this.#ready.length;
+    return this.#backlog.length;
   }
 
   get consumerCount(): number {
@@ -68,6 +96,18 @@ export class Queue {
 
   get unacknowledgedCount(): number {
     return this.#unacknowledged;
+  }
+
+  /** The number under which a durable queue's messages are stored. */
+  get storageId(): number | undefined {
+    return this.#backlog.storageId;
+  }
+
+  /** For the virtual host: somebody asked for it, so that `x-expires` counts from now on. */
+  used(): void {
+    if (this.#unusedTtlMs === undefined) return;
+    this.#usedMs = Date.now();
+    this.#alarm.at(this.#usedMs + this.#unusedTtlMs);
   }
 
   /**
@@ -79,7 +119,7 @@ export class Queue {
   consume(consumer: Consumer): Subscription {
     const label = describe('queue', this.name, this.#context.virtualHost);
     if (this.#state === 'deleted') throw new BrokerError('not-found', `no ${label}`);
-    if (this.#consumers.exclusive || (consumer.exclusive && this.#consumers.count > 0)) {
+    if (!this.#consumers.admits(consumer)) {
       throw new BrokerError('access-refused', `${label} in exclusive use`);
     }
     if (this.#consumers.count >= MAX_CONSUMERS) {
@@ -88,22 +128,38 @@ export class Queue {
         `cannot consume from ${label}: consumer limit (${MAX_CONSUMERS}) is reached`,
       );
     }
+    this.#backlog.retry();
     return this.#consumers.add(consumer);
   }
 
-  /** Takes the next message (basic.get). With `noAck` the entry is settled already. */
-  get(noAck: boolean): QueueEntry | undefined {
-    const entry = this.#ready.shift();
-    if (entry !== undefined) this.#take(entry, noAck);
+  /**
+   * Takes the next message (basic.get). With `noAck` the entry is settled already. A promise: the store has yet to
+   * read or write something, so ask again when it settles; it never rejects.
+   */
+  get(noAck: boolean): QueueEntry | undefined | Promise<void> {
+    const entry = this.#backlog.next();
+    if (entry === undefined) return this.#backlog.waiting();
+    this.#backlog.take(entry);
+    this.#takenOut(entry, noAck);
+    this.#backlog.expire();
     return entry;
   }
 
-  /** Forgets an entry that was taken: it was acknowledged, or rejected for good. Idempotent. */
+  /** Forgets an entry that was taken: it was acknowledged. Idempotent. */
   settle(entry: QueueEntry): void {
     if (entry.state !== 'unacknowledged') return;
-    entry.state = 'settled';
     this.#unacknowledged--;
-    this.#memory.release(entry.message);
+    this.#backlog.forget(entry);
+  }
+
+  /** Rejects entries that were taken, for good: they become dead letters where the queue has an exchange for them. */
+  reject(entries: Iterable<QueueEntry>): void {
+    for (const entry of entries) {
+      if (this.#state === 'deleted') this.settle(entry);
+      if (entry.state !== 'unacknowledged') continue;
+      this.#unacknowledged--;
+      this.#backlog.bury(entry, 'rejected');
+    }
   }
 
   /**
@@ -115,35 +171,33 @@ export class Queue {
       if (this.#state === 'deleted') this.settle(entry);
       if (entry.state !== 'unacknowledged') continue;
       this.#unacknowledged--;
-      entry.state = 'ready';
-      entry.redelivered = true;
-      this.#ready.restore(entry);
+      this.#backlog.restore(entry);
     }
-    this.#deliverReady();
+    this.#backlog.tidy();
+    this.goOn();
   }
 
-  /** For the virtual host: takes a message in, or hands it over at once; false when the queue is deleted. */
-  enqueue(message: Message): boolean {
+  /**
+   * For the virtual host: takes a message in, hands it over at once, or tells the publisher that it is refused; false
+   * when the queue is deleted.
+   */
+  enqueue(message: Message, publisher: Publisher): boolean {
     if (this.#state === 'deleted') return false;
-    if (this.#state === 'idle' && this.#ready.length === 0) {
+    if (this.#backlog.refuses(message, publisher)) return true;
+    if (this.#state === 'idle' && this.#backlog.length === 0) {
       const consumer = this.#consumers.next();
       if (consumer !== undefined) {
-        this.#handOver(message, consumer);
+        this.#handOver(message, consumer, publisher);
         return true;
       }
     }
-    this.#ready.push(this.#hold(message, 'ready'));
+    this.#backlog.add(message, publisher);
     return true;
   }
 
   /** For the virtual host: forgets what is ready; the number of messages. */
   purge(): number {
-    const count = this.#ready.length;
-    this.#ready.clear((entry) => {
-      entry.state = 'settled';
-      this.#memory.release(entry.message);
-    });
-    return count;
+    return this.#backlog.purge();
   }
 
   /**
@@ -152,55 +206,75 @@ export class Queue {
    */
   delete(): number {
     this.#state = 'deleted';
-    const count = this.purge();
+    this.#alarm.cancel();
+    const count = this.#backlog.delete();
     this.#consumers.cancelAll();
     return count;
   }
 
-  /** The short way past an empty queue: without acknowledgement the message is not even held. */
-  #handOver(message: Message, consumer: Consumer): void {
-    this.#state = 'delivering';
-    try {
-      if (consumer.noAck) consumer.deliver(message, false, undefined);
-      else {
-        this.#unacknowledged++;
-        consumer.deliver(message, false, this.#hold(message, 'unacknowledged'));
-      }
-    } finally {
-      this.#delivered();
-    }
-    if (this.#ready.length > 0) this.#deliverReady();
+  /** For the virtual host: the node stops, and what is in the store is to be there at its next start. */
+  stop(): void {
+    this.#state = 'deleted';
+    this.#alarm.cancel();
+    this.#backlog.stop();
   }
 
-  #deliverReady(): void {
+  /** For consumers and the backlog: hands out what is ready, as far as consumers can take. */
+  goOn(): void {
     if (this.#state !== 'idle') return;
     this.#state = 'delivering';
     try {
-      while (this.#ready.length > 0) {
+      while (this.#consumers.count > 0) {
+        const entry = this.#backlog.next();
+        if (entry === undefined) break;
         const consumer = this.#consumers.next();
         if (consumer === undefined) break;
-        const entry = this.#ready.shift();
-        if (entry === undefined) break;
-        this.#take(entry, consumer.noAck);
+        this.#backlog.take(entry);
+        this.#takenOut(entry, consumer.noAck);
         consumer.deliver(entry.message, entry.redelivered, consumer.noAck ? undefined : entry);
       }
     } finally {
       this.#delivered();
     }
+    if (this.#consumers.count > 0) this.#backlog.readAhead();
+  }
+
+  /** The short way past an empty queue: without acknowledgement the message is not even held. */
+  #handOver(message: Message, consumer: Consumer, publisher: Publisher): void {
+    this.#state = 'delivering';
+    try {
+      if (consumer.noAck) consumer.deliver(message, false, undefined);
+      else {
+        const entry = this.#backlog.hold(message, publisher);
+        this.#backlog.taken(entry);
+        this.#unacknowledged++;
+        consumer.deliver(message, false, entry);
+      }
+    } finally {
+      this.#delivered();
+    }
+    if (this.#backlog.length > 0) this.goOn();
   }
 
   #delivered(): void {
     if (this.#state === 'delivering') this.#state = 'idle';
   }
 
-  #take(entry: QueueEntry, noAck: boolean): void {
+  #takenOut(entry: QueueEntry, noAck: boolean): void {
     this.#unacknowledged++;
-    entry.state = 'unacknowledged';
     if (noAck) this.settle(entry);
   }
 
-  #hold(message: Message, state: 'ready' | 'unacknowledged'): QueueEntry {
-    this.#memory.hold(message);
-    return new QueueEntry(this, message, this.#nextPosition++, state);
+  #alarmRings(): void {
+    this.#backlog.expire(EXPIRED_PER_TURN);
+    if (this.#unusedTtlMs === undefined || this.#consumers.count > 0) return;
+    const dueMs = this.#usedMs + this.#unusedTtlMs;
+    if (dueMs <= Date.now()) this.#context.expired(this);
+    else this.#alarm.at(dueMs);
+  }
+
+  #lastConsumerGone(): void {
+    this.used();
+    this.#context.unused(this);
   }
 }

@@ -1,20 +1,22 @@
 import { assertEquivalent, assertEquivalentArguments } from './equivalence.js';
 import { BrokerError, describe } from './errors.js';
 import { MAX_QUEUES } from './limits.js';
-import type { FieldTable } from './message.js';
-import { assertNotReserved, createQueueName } from './names.js';
+import { assertNotReserved } from './names.js';
 import type { Owner, QueueContext, QueueSpec } from './queue.js';
 import { Queue } from './queue.js';
-import { assertSupported, COMPARED_ARGUMENTS, comparable } from './queue-arguments.js';
+import { COMPARED_ARGUMENTS, comparable, readArguments } from './queue-arguments.js';
+import type { Storage } from './storage.js';
 
 /** The queues of a virtual host, by name and by owner. */
 export class Queues {
   readonly #context: QueueContext;
+  readonly #storage: Storage | undefined;
   readonly #queues = new Map<string, Queue>();
   readonly #owned = new Map<Owner, Set<Queue>>();
 
-  constructor(context: QueueContext) {
+  constructor(context: QueueContext, storage: Storage | undefined) {
     this.#context = context;
+    this.#storage = storage;
   }
 
   find(name: string): Queue | undefined {
@@ -34,7 +36,8 @@ export class Queues {
     if (queue.owner !== undefined && queue.owner !== owner) throw this.#locked(queue);
   }
 
-  declare(name: string, spec: QueueSpec, declarer: Owner): Queue {
+  /** `generatedName`: for a queue that is given none. */
+  declare(name: string, spec: QueueSpec, declarer: Owner, generatedName: string): Queue {
     const owner = spec.exclusive ? declarer : undefined;
     // RabbitMQ: what goes with its connection is not durable, whatever was asked for.
     const durable = spec.durable && !spec.exclusive;
@@ -43,14 +46,15 @@ export class Queues {
     const existing = this.#queues.get(name);
     if (existing !== undefined) {
       this.#assertEquivalent(existing, { ...spec, durable }, owner);
+      existing.used();
       return existing;
     }
-    const newName = name === '' ? createQueueName() : name;
-    this.#assertDeclarable(newName, spec.arguments);
-    const queue = new Queue(newName, { ...spec, durable }, owner, this.#context);
-    this.#queues.set(newName, queue);
-    if (owner !== undefined) this.#ownedBy(owner).add(queue);
-    return queue;
+    return this.#add(name === '' ? generatedName : name, { ...spec, durable }, owner);
+  }
+
+  /** A durable queue that was there before the node stopped. */
+  recover(name: string, spec: QueueSpec, storageId: number): Queue {
+    return this.#add(name, spec, undefined, storageId);
   }
 
   /** False when it was gone already. */
@@ -65,9 +69,28 @@ export class Queues {
     return true;
   }
 
+  /** As they are now. */
+  all(): readonly Queue[] {
+    return [...this.#queues.values()];
+  }
+
   /** The exclusive queues of an owner, as they are now. */
   of(owner: Owner): readonly Queue[] {
     return [...(this.#owned.get(owner) ?? [])];
+  }
+
+  #add(name: string, spec: QueueSpec, owner: Owner | undefined, storageId?: number): Queue {
+    const features = readArguments(this.#label(name), spec.arguments);
+    if (this.#queues.size >= MAX_QUEUES) {
+      const limit = `queue limit in vhost '${this.#context.virtualHost}' (${MAX_QUEUES}) is reached`;
+      throw new BrokerError('precondition-failed', `cannot declare queue '${name}': ${limit}`);
+    }
+    const storage = spec.durable ? this.#storage : undefined;
+    const stored = storage && { storage, id: storageId ?? storage.nextQueueId() };
+    const queue = new Queue(name, spec, { owner, features, stored }, this.#context);
+    this.#queues.set(name, queue);
+    if (owner !== undefined) this.#ownedBy(owner).add(queue);
+    return queue;
   }
 
   #ownedBy(owner: Owner): Set<Queue> {
@@ -84,14 +107,6 @@ export class Queues {
     assertEquivalent(label, 'auto_delete', spec.autoDelete, existing.autoDelete);
     const [received, current] = [comparable(spec.arguments), comparable(existing.arguments)];
     assertEquivalentArguments(label, COMPARED_ARGUMENTS, received, current);
-  }
-
-  #assertDeclarable(name: string, args: FieldTable): void {
-    assertSupported(this.#label(name), args);
-    if (this.#queues.size >= MAX_QUEUES) {
-      const limit = `queue limit in vhost '${this.#context.virtualHost}' (${MAX_QUEUES}) is reached`;
-      throw new BrokerError('precondition-failed', `cannot declare queue '${name}': ${limit}`);
-    }
   }
 
   #locked(queue: Queue): BrokerError {

@@ -14,22 +14,38 @@ export class ReadyList {
   readonly #fresh = new Fifo<QueueEntry>();
   readonly #requeued: QueueEntry[] = [];
 
+  #bodyBytes = 0;
+
   get length(): number {
     return this.#fresh.length + this.#requeued.length;
   }
 
+  /** Octets of the bodies of all entries. */
+  get bodyBytes(): number {
+    return this.#bodyBytes;
+  }
+
   /** Appends an entry whose position is the highest so far. */
   push(entry: QueueEntry): void {
+    this.#bodyBytes += entry.message.bodyBytes;
     this.#fresh.push(entry);
+  }
+
+  /** The entry with the lowest position. */
+  first(): QueueEntry | undefined {
+    return this.#requeued[0] ?? this.#fresh.first();
   }
 
   /** Takes the entry with the lowest position. */
   shift(): QueueEntry | undefined {
-    return this.#requeued.length > 0 ? this.#takeRequeued() : this.#fresh.shift();
+    const entry = this.#requeued.length > 0 ? this.#takeRequeued() : this.#fresh.shift();
+    if (entry !== undefined) this.#bodyBytes -= entry.message.bodyBytes;
+    return entry;
   }
 
   /** Puts an entry that was taken back to its place. */
   restore(entry: QueueEntry): void {
+    this.#bodyBytes += entry.message.bodyBytes;
     const heap = this.#requeued;
     let at = heap.length;
     while (at > 0) {
@@ -43,6 +59,7 @@ export class ReadyList {
 
   /** Empties the list, in no particular order. */
   clear(forget: (entry: QueueEntry) => void): void {
+    this.#bodyBytes = 0;
     for (const entry of this.#requeued) forget(entry);
     this.#requeued.length = 0;
     for (let entry = this.#fresh.shift(); entry !== undefined; entry = this.#fresh.shift()) forget(entry);

@@ -1,21 +1,37 @@
 import type { Binding, Destination } from './bindings.js';
 import { Bindings } from './bindings.js';
+import { DeadLetters } from './dead-letters.js';
+import { Definitions } from './definitions.js';
 import { Deletion } from './deletion.js';
 import { BrokerError, describe } from './errors.js';
-import type { Exchange, ExchangeDecoration, ExchangeSpec } from './exchange.js';
+import type { Exchange, ExchangeDecoration, ExchangeSpec, Route } from './exchange.js';
 import type { ExchangeType, Pattern } from './exchange-type.js';
 import { assertNotDefault, Exchanges } from './exchanges.js';
 import type { MemoryAccount } from './memory-account.js';
 import type { Message } from './message.js';
-import { cleanName } from './names.js';
-import type { Owner, Queue, QueueSpec } from './queue.js';
+import { cleanName, createQueueName } from './names.js';
+import type { Publisher } from './publisher.js';
+import { NOBODY } from './publisher.js';
+import type { Owner, Queue, QueueContext, QueueSpec } from './queue.js';
+import type { PagingLimits } from './queue-store.js';
+import { PAGING_LIMITS } from './queue-store.js';
 import { Queues } from './queues.js';
 import { Router } from './router.js';
+import type { Storage } from './storage.js';
 
-/** Whoever publishes. */
-export interface Publisher {
-  /** A hook asked this publisher to pause until the promise settles. */
-  slowDown(until: Promise<void>): void;
+export interface VirtualHostOptions {
+  /** The registry of exchange types; `direct`, `fanout`, `topic` and `headers` must be there. */
+  readonly exchangeTypes: readonly ExchangeType[];
+  readonly memory: MemoryAccount;
+  /** Without it everything is kept in memory. */
+  readonly storage?: Storage | undefined;
+  /** Makes an exchange that was decorated what it was, as the virtual host is restored. */
+  readonly restoreDecoration?:
+    | ((virtualHost: VirtualHost, name: string, spec: ExchangeSpec) => ExchangeDecoration | undefined)
+    | undefined;
+  readonly paging?: PagingLimits | undefined;
+  /** Hears what went wrong and concerns no client. */
+  readonly warn?: ((text: string, error?: unknown) => void) | undefined;
 }
 
 export interface QueueBinding {
@@ -39,20 +55,39 @@ export class VirtualHost {
   readonly #exchanges: Exchanges;
   readonly #queues: Queues;
   readonly #bindings = new Bindings();
-  readonly #router = new Router(this.#bindings);
+  readonly #router: Router;
+  readonly #deadLetters: DeadLetters;
   readonly #default: Exchange;
+  /** Undefined: nothing is kept. */
+  readonly #definitions: Definitions | undefined;
 
-  constructor(name: string, exchangeTypes: readonly ExchangeType[], memory: MemoryAccount) {
+  constructor(name: string, options: VirtualHostOptions) {
+    const { exchangeTypes, memory, storage, paging = PAGING_LIMITS, warn = () => {} } = options;
     this.name = name;
-    this.#exchanges = new Exchanges(name, exchangeTypes);
+    this.#router = new Router(this.#bindings, (exchange) => this.#exchanges.find(exchange));
+    this.#exchanges = new Exchanges(name, exchangeTypes, () => this.#router.forget());
     this.#default = this.#exchanges.get('');
-    this.#queues = new Queues({
+    this.#deadLetters = new DeadLetters({
+      findExchange: (exchange) => this.#exchanges.find(exchange),
+      route: (exchange, message) => this.#route(exchange, message),
+      warn: (text) => warn(`${text} in vhost '${name}'`),
+    });
+    const context: QueueContext = {
       virtualHost: name,
       memory,
+      paging,
+      deadLetters: this.#deadLetters,
       unused: (queue) => {
         if (queue.autoDelete) this.#deletion().queue(queue).finish();
       },
-    });
+      expired: (queue) => this.#deletion().queue(queue).finish(),
+      warn,
+    };
+    this.#queues = new Queues(context, storage);
+    this.#definitions = storage && new Definitions(name, storage);
+    this.#definitions?.restore(this.#exchanges, this.#queues, this.#bindings, (exchange, spec) =>
+      options.restoreDecoration?.(this, exchange, spec),
+    );
   }
 
   /**
@@ -60,12 +95,20 @@ export class VirtualHost {
    * new.
    */
   declareExchange(name: string, spec: ExchangeSpec, decoration?: ExchangeDecoration): Exchange {
-    return this.#exchanges.declare(cleanName(name), spec, decoration);
+    const existing = this.#exchanges.find(cleanName(name));
+    const exchange = this.#exchanges.declare(cleanName(name), spec, decoration);
+    if (existing === undefined) this.#definitions?.exchangeDeclared(exchange);
+    return exchange;
   }
 
   /** What `declareExchange` would refuse, for whoever has to prepare a decoration before it can be declared. */
   assertDeclarable(name: string, spec: ExchangeSpec): void {
     this.#exchanges.assertDeclarable(cleanName(name), spec);
+  }
+
+  /** @throws BrokerError `command-invalid`: there are no exchanges of this type */
+  assertExchangeType(name: string): void {
+    this.#exchanges.assertType(name);
   }
 
   /** A passive declare: the exchange must exist, and must not be the default one. */
@@ -109,14 +152,26 @@ export class VirtualHost {
     if (existing !== undefined) this.#deletion().binding(existing).finish();
   }
 
-  /** Declares a queue, or asserts that it exists with these properties; an empty name asks for a new one. */
-  declareQueue(name: string, spec: QueueSpec, owner: Owner): Queue {
-    return this.#queues.declare(cleanName(name), spec, owner);
+  /**
+   * Declares a queue, or asserts that it exists with these properties; an empty name asks for a new one, which is then
+   * `newName`.
+   */
+  declareQueue(name: string, spec: QueueSpec, owner: Owner, newName = createQueueName()): Queue {
+    const existing = this.#queues.find(cleanName(name));
+    const queue = this.#queues.declare(cleanName(name), spec, owner, newName);
+    if (existing === undefined) this.#definitions?.queueDeclared(queue);
+    return queue;
   }
 
-  /** Also for a passive declare. Not found, or locked to another owner: refused. */
+  findQueue(name: string): Queue | undefined {
+    return this.#queues.find(cleanName(name));
+  }
+
+  /** For a passive declare, consume and get. Not found, or locked to another owner: refused. */
   queue(name: string, owner: Owner): Queue {
-    return this.#queues.get(cleanName(name), owner);
+    const queue = this.#queues.get(cleanName(name), owner);
+    queue.used();
+    return queue;
   }
 
   /** The number of messages deleted with it: 0 when there is no such queue. */
@@ -159,6 +214,24 @@ export class VirtualHost {
     this.#deletion().binding(existing).finish();
   }
 
+  /** The node stops: what is in the store is to be there at its next start. */
+  stop(): void {
+    for (const queue of this.#queues.all()) queue.stop();
+  }
+
+  /** The virtual host goes, and everything in it. */
+  delete(): void {
+    const deletion = this.#deletion();
+    for (const queue of this.#queues.all()) deletion.queue(queue);
+    for (const exchange of this.#exchanges.all()) deletion.exchange(exchange);
+    deletion.finish();
+  }
+
+  /** Settles when what was declared, deleted, bound and unbound so far is kept; undefined: it is. */
+  settled(): Promise<void> | undefined {
+    return this.#definitions?.settled();
+  }
+
   /** A connection has ended: its exclusive queues go. */
   releaseOwner(owner: Owner): void {
     const deletion = this.#deletion();
@@ -166,30 +239,43 @@ export class VirtualHost {
     deletion.finish();
   }
 
-  /** Routes a local publication. The number of queues that took it; hooks that heard of it don't count. */
+  /**
+   * Routes a local publication. The number of queues that it came to, also where they are full; hooks that heard of it
+   * don't count.
+   */
   publish(exchange: Exchange, message: Message, publisher: Publisher): number {
     if (exchange.internal) {
       const label = describe('exchange', exchange.name, this.name);
       throw new BrokerError('access-refused', `cannot publish to internal ${label}`);
     }
-    if (exchange === this.#default) return this.#enqueueByName(message);
+    if (exchange === this.#default) {
+      if (message.alsoTo !== undefined) return enqueue(message, this.#queuesNamedBy(message), publisher);
+      return this.#queues.find(message.routingKey)?.enqueue(message, publisher) ? 1 : 0;
+    }
     const route = this.#router.route(exchange, message);
     for (const hooks of route.hooks) {
       const pause = hooks.published(message);
       if (pause !== undefined) publisher.slowDown(pause);
     }
-    return enqueue(message, route.queues);
+    return enqueue(message, route.queues, publisher);
   }
 
   /**
-   * Routes a message of another node: to queues as `publish`, and no hook hears of it, so it is not sent on.
+   * Routes a message of another node: to queues as `publish`, and no hook hears of it, so it is not sent on. Full
+   * queues drop what they refuse: its publisher is out of reach.
    */
   routeRemote(exchange: Exchange, message: Message): number {
-    return enqueue(message, this.#router.route(exchange, message).queues);
+    return enqueue(message, this.#router.route(exchange, message).queues, NOBODY);
   }
 
-  #enqueueByName(message: Message): number {
-    return this.#queues.find(message.routingKey)?.enqueue(message) ? 1 : 0;
+  #route(exchange: Exchange, message: Message): Route {
+    if (exchange !== this.#default) return this.#router.route(exchange, message);
+    return { queues: this.#queuesNamedBy(message), hooks: [] };
+  }
+
+  #queuesNamedBy(message: Message): readonly Queue[] {
+    const names = new Set([message.routingKey, ...(message.alsoTo ?? [])]);
+    return [...names].flatMap((name) => this.#queues.find(name) ?? []);
   }
 
   #findBinding(
@@ -206,12 +292,13 @@ export class VirtualHost {
     const problem = source.matching.problemWith(pattern);
     if (problem !== undefined) throw new BrokerError('precondition-failed', problem);
     const binding = this.#bindings.add(source, destination, pattern);
+    this.#definitions?.bound(binding);
     binding.settled = source.hooks?.bound(pattern);
     return binding.settled;
   }
 
   #deletion(): Deletion {
-    return new Deletion(this.#queues, this.#exchanges, this.#bindings);
+    return new Deletion(this.#queues, this.#exchanges, this.#bindings, this.#definitions);
   }
 }
 
@@ -222,10 +309,10 @@ function explicitName(name: string): string {
   return clean;
 }
 
-function enqueue(message: Message, queues: readonly Queue[]): number {
+function enqueue(message: Message, queues: readonly Queue[], publisher: Publisher): number {
   let count = 0;
   for (const queue of queues) {
-    if (queue.enqueue(message)) count++;
+    if (queue.enqueue(message, publisher)) count++;
   }
   return count;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { createBroker, createCountingClient, refusal, TestConsumer } from './support.js';
 
-const PREDECLARED_EXCHANGES = 6;
+const PREDECLARED_EXCHANGES = 7;
 
 vi.mock(import('../../src/broker/limits.js'), async (original) => ({
   ...(await original()),
@@ -30,7 +30,7 @@ describe('what a virtual host holds is limited', () => {
     expect(refusal(() => client.exchange('y', 'fanout'))).toBe(
       "precondition-failed: cannot declare exchange 'y': exchange limit in vhost '/' (8) is reached",
     );
-    client.deleteExchange('x6');
+    client.deleteExchange('x7');
     client.exchange('y', 'fanout');
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MemoryAccount, Queue, QueueEntry, Subscription } from '../../src/broker/index.js';
 import type { Delivery, TestClient } from './support.js';
-import { createBroker, createRandom, SEED, TestConsumer, textOf } from './support.js';
+import { createBroker, createRandom, SEED, TestConsumer, take, textOf } from './support.js';
 
 const STEPS = 4_000;
 const QUEUES = ['one', 'two'];
@@ -66,9 +66,9 @@ class Simulation {
       const { ready } = this.#of(name);
       const left: number[] = [];
       for (
-        let entry = this.#queue(name).get(true);
+        let entry = take(this.#queue(name), true);
         entry !== undefined;
-        entry = this.#queue(name).get(true)
+        entry = take(this.#queue(name), true)
       ) {
         left.push(Number(textOf(entry.message)));
       }
@@ -120,7 +120,7 @@ class Simulation {
 
   #get(name: string): void {
     const noAck = this.#random(2) === 0;
-    const entry = this.#queue(name).get(noAck);
+    const entry = take(this.#queue(name), noAck);
     if (entry === undefined) {
       expect(this.#of(name).ready).toEqual([]);
       return;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createBroker, drain, refusal, TestConsumer, TextMessage, textOf } from './support.js';
+import { createBroker, drain, refusal, TestConsumer, TextMessage, take, textOf } from './support.js';
 
 describe('a queue without consumers', () => {
   it('gives messages back in the order in which they came', () => {
@@ -20,7 +20,7 @@ describe('a queue without consumers', () => {
     client.bind('two', 'amq.fanout');
     client.publish('amq.fanout', '', 'a');
 
-    const [first, second] = [one.get(false), two.get(false)];
+    const [first, second] = [take(one), take(two)];
     expect(first?.message).toBe(second?.message);
     expect(first?.message).toMatchObject({ retained: 1, holders: 2 });
   });
@@ -30,20 +30,20 @@ describe('a queue without consumers', () => {
     const queue = client.queue('q');
     client.send('q', 'a', 'b');
 
-    const entry = queue.get(false);
+    const entry = take(queue);
     expect(queue.unacknowledgedCount).toBe(1);
-    expect(queue.get(true)?.state).toBe('settled');
+    expect(take(queue, true)?.state).toBe('settled');
     expect(queue.unacknowledgedCount).toBe(1);
     if (entry !== undefined) queue.settle(entry);
     expect(queue.unacknowledgedCount).toBe(0);
-    expect(queue.get(false)).toBeUndefined();
+    expect(take(queue)).toBeUndefined();
   });
 
   it('drops what is ready when it is purged, and keeps what is out for acknowledgement', () => {
     const { client, host } = createBroker();
     const queue = client.queue('q');
     client.send('q', 'a', 'b', 'c', 'd');
-    const [a, b] = [queue.get(false), queue.get(false)];
+    const [a, b] = [take(queue), take(queue)];
     if (a !== undefined) queue.requeue([a]);
 
     expect(host.purgeQueue('q', client)).toBe(3);
@@ -194,7 +194,7 @@ describe('requeued entries', () => {
     const { client } = createBroker();
     const queue = client.queue('q');
     client.send('q', ...'abcdefgh');
-    const entries = Array.from({ length: 6 }, () => queue.get(false)).filter((entry) => entry !== undefined);
+    const entries = Array.from({ length: 6 }, () => take(queue)).filter((entry) => entry !== undefined);
     const [a, b, c, d, e, f] = entries;
     for (const batch of [[e, b], [d], [f, a, c]]) queue.requeue(batch.filter((entry) => entry !== undefined));
 
@@ -205,7 +205,7 @@ describe('requeued entries', () => {
     const { client } = createBroker();
     const queue = client.queue('q');
     client.send('q', 'a', 'b');
-    const entry = queue.get(false);
+    const entry = take(queue);
     if (entry !== undefined) queue.requeue([entry]);
     const consumer = new TestConsumer({ noAck: true });
     client.consume('q', consumer);
@@ -220,9 +220,7 @@ describe('requeued entries', () => {
     const { client } = createBroker();
     const queue = client.queue('q');
     client.send('q', ...'abc');
-    const entries = [queue.get(false), queue.get(false), queue.get(false)].filter(
-      (entry) => entry !== undefined,
-    );
+    const entries = [take(queue), take(queue), take(queue)].filter((entry) => entry !== undefined);
     const consumer = new TestConsumer();
     client.consume('q', consumer);
     queue.requeue(entries.reverse());
@@ -234,7 +232,7 @@ describe('requeued entries', () => {
     const { client, memory } = createBroker();
     const queue = client.queue('q');
     client.send('q', 'a', 'b');
-    const [a, b] = [queue.get(false), queue.get(false)];
+    const [a, b] = [take(queue), take(queue)];
     if (a === undefined || b === undefined) throw new Error('nothing was ready');
     queue.settle(a);
     queue.settle(a);
@@ -334,7 +332,7 @@ describe('a consumer that calls the queue back while it is handed a message', ()
 
     expect(consumer.texts).toEqual(['a']);
     expect(consumer.cancellations).toBe(1);
-    expect(queue.enqueue(new TextMessage('', 'q', 'd'))).toBe(false);
+    expect(queue.enqueue(new TextMessage('', 'q', 'd'), client)).toBe(false);
     expect(memory.bytes).toBe(0);
   });
 });
@@ -356,7 +354,7 @@ describe('a deleted queue', () => {
     const { client, memory } = createBroker();
     const queue = client.queue('q');
     client.send('q', 'a', 'b', 'c');
-    const [a, b] = [queue.get(false), queue.get(false)];
+    const [a, b] = [take(queue), take(queue)];
     expect(client.deleteQueue('q')).toBe(1);
     expect(memory.entries).toBe(2);
 

@@ -11,7 +11,7 @@ describe('routing', () => {
     client.bind('fanout', 'amq.fanout', 'whatever');
 
     const publish = (exchange: string, key: string, headers = {}) =>
-      client.publish(exchange, key, 'a', headers);
+      client.publish(exchange, key, 'a', { headers });
     expect([publish('amq.direct', 'stock.acme'), publish('amq.direct', 'stock')]).toEqual([1, 0]);
     expect([publish('amq.topic', 'stock.acme.high'), publish('amq.topic', 'bond')]).toEqual([1, 0]);
     expect([publish('amq.headers', '', { kind: 'stock' }), publish('amq.headers', '', {})]).toEqual([1, 0]);
@@ -115,7 +115,8 @@ describe('a route that was found before', () => {
     client.queue('q');
     client.bindExchange('amq.headers', 'amq.topic', '#');
     client.bind('q', 'amq.headers', '', { 'x-match': 'all', a: 1 });
-    const publish = (headers: object) => client.publish('amq.topic', 'same', 'x', { ...headers });
+    const publish = (headers: object) =>
+      client.publish('amq.topic', 'same', 'x', { headers: { ...headers } });
     expect([publish({ a: 1 }), publish({}), publish({ a: 1 })]).toEqual([1, 0, 1]);
   });
 });

@@ -17,21 +17,44 @@ import { exchangeTypes } from '../../src/overlay/index.js';
 
 export const MESSAGE_BYTES = 100;
 
-/** A message of which only the text counts. */
+/** What a test message may have beside its text. */
+export interface TestProperties {
+  readonly headers?: FieldTable;
+  readonly persistent?: boolean;
+  readonly priority?: number;
+  readonly expirationMs?: number;
+  readonly alsoTo?: readonly string[] | undefined;
+}
+
+/** A message whose body is its text. */
 export class TextMessage implements Message {
   readonly exchange: string;
   readonly routingKey: string;
   readonly text: string;
   readonly sizeBytes = MESSAGE_BYTES;
+  readonly persistent: boolean;
+  readonly priority: number;
+  readonly expirationMs: number | undefined;
+  readonly alsoTo: readonly string[] | undefined;
   holders = 0;
   retained = 0;
   readonly #headers: FieldTable;
 
-  constructor(exchange: string, routingKey: string, text: string, headers: FieldTable = {}) {
+  constructor(exchange: string, routingKey: string, text: string, properties: TestProperties = {}) {
     this.exchange = exchange;
     this.routingKey = routingKey;
     this.text = text;
-    this.#headers = headers;
+    this.persistent = properties.persistent ?? false;
+    this.priority = properties.priority ?? 0;
+    this.expirationMs = properties.expirationMs;
+    const { CC = [], BCC = [], ...headers } = properties.headers ?? {};
+    this.#headers = Array.isArray(CC) && CC.length > 0 ? { ...headers, CC } : headers;
+    const keys = [CC, BCC].flat().filter((key) => typeof key === 'string');
+    this.alsoTo = properties.alsoTo ?? (keys.length > 0 ? keys : undefined);
+  }
+
+  get bodyBytes(): number {
+    return this.text.length;
   }
 
   headers(): FieldTable {
@@ -40,6 +63,12 @@ export class TextMessage implements Message {
 
   retain(): void {
     this.retained++;
+  }
+
+  republished(to: Parameters<Message['republished']>[0]): TextMessage {
+    const { persistent, priority } = this;
+    const { headers, alsoTo } = to;
+    return new TextMessage(to.exchange, to.routingKey, this.text, { headers, alsoTo, persistent, priority });
   }
 }
 
@@ -107,6 +136,9 @@ export class TestConsumer implements Consumer {
 export class TestClient implements Publisher {
   readonly host: VirtualHost;
   readonly pauses: Promise<void>[] = [];
+  /** The groups that hold what it published. */
+  readonly groups: number[] = [];
+  refusals = 0;
 
   constructor(host: VirtualHost) {
     this.host = host;
@@ -137,8 +169,8 @@ export class TestClient implements Publisher {
     this.host.declareExchange(name, exchangeSpec({ type, ...flags }));
   }
 
-  publish(exchange: string, routingKey: string, text: string, headers: FieldTable = {}): number {
-    const message = new TextMessage(exchange, routingKey, text, headers);
+  publish(exchange: string, routingKey: string, text: string, properties: TestProperties = {}): number {
+    const message = new TextMessage(exchange, routingKey, text, properties);
     return this.host.publish(this.host.exchange(exchange), message, this);
   }
 
@@ -164,6 +196,14 @@ export class TestClient implements Publisher {
   slowDown(until: Promise<void>): void {
     this.pauses.push(until);
   }
+
+  refused(): void {
+    this.refusals++;
+  }
+
+  storing(group: number): void {
+    this.groups.push(group);
+  }
 }
 
 interface TestBroker {
@@ -173,12 +213,15 @@ interface TestBroker {
   readonly memory: MemoryAccount;
 }
 
-export function createBroker(types: readonly ExchangeType[] = exchangeTypes): TestBroker {
+export function createBroker(
+  types: readonly ExchangeType[] = exchangeTypes,
+  options: Partial<ConstructorParameters<typeof Broker>[0]> = {},
+): TestBroker {
   const memory = new MemoryAccount({
     limitBytes: Number.MAX_SAFE_INTEGER,
     limitEntries: Number.MAX_SAFE_INTEGER,
   });
-  const broker = new Broker({ exchangeTypes: types, memory });
+  const broker = new Broker({ exchangeTypes: types, memory, ...options });
   const host = broker.virtualHost('/');
   if (host === undefined) throw new Error("no virtual host '/'");
   return { broker, host, client: new TestClient(host), memory };
@@ -219,10 +262,17 @@ export function textOf(message: Message): string {
   throw new Error('not a message of this test');
 }
 
+/** Takes what is next, which has to be in memory. */
+export function take(queue: Queue, noAck = false): QueueEntry | undefined {
+  const entry = queue.get(noAck);
+  if (entry instanceof Promise) throw new Error('it has to be read from the store first');
+  return entry;
+}
+
 /** Takes everything that is ready off a queue. */
 export function drain(queue: Queue): string[] {
   const texts: string[] = [];
-  for (let entry = queue.get(true); entry !== undefined; entry = queue.get(true))
+  for (let entry = take(queue, true); entry !== undefined; entry = take(queue, true))
     texts.push(textOf(entry.message));
   return texts;
 }

@@ -1,0 +1,86 @@
+import { BrokerError } from './errors.js';
+import { fieldTypeName } from './field-value.js';
+import type { FieldTable } from './message.js';
+
+/** RabbitMQ's upper limit of all times to live: 10 years of 365 days. */
+const MAX_EXPIRY_MS = 315_360_000_000;
+
+/** What is wrong with a value, in the words of RabbitMQ's errors; undefined: nothing. */
+type Check = (value: unknown, args: FieldTable) => string | undefined;
+
+export interface ArgumentCheck {
+  readonly name: string;
+  readonly check: Check;
+}
+
+/**
+ * Looks at those that are there, in the order of the checks.
+ *
+ * @throws BrokerError `precondition-failed`
+ */
+export function checkArguments(label: string, args: FieldTable, checks: readonly ArgumentCheck[]): void {
+  for (const { name, check } of checks) {
+    const value = args[name];
+    const problem = value === undefined ? undefined : check(value, args);
+    if (problem === undefined) continue;
+    throw new BrokerError('precondition-failed', `invalid arg '${name}' for ${label}: ${problem}`);
+  }
+}
+
+/**
+ * The name of an exchange as an argument; undefined where it is missing.
+ *
+ * @throws BrokerError `precondition-failed`
+ */
+export function exchangeArgument(label: string, args: FieldTable, name: string): string | undefined {
+  const value = args[name];
+  if (value === undefined || typeof value === 'string') return value;
+  const text = `invalid type '${fieldTypeName(value)}' for arg '${name}' in ${label}`;
+  throw new BrokerError('precondition-failed', text);
+}
+
+/** For arguments that were checked: an integer that may be beyond what a number holds exactly. */
+export function integerArgument(args: FieldTable, name: string): number | undefined {
+  const value = args[name];
+  return value === undefined ? undefined : Number(value);
+}
+
+function isInteger(value: unknown): value is number | bigint {
+  return typeof value === 'bigint' || Number.isInteger(value);
+}
+
+const integer: Check = (value) =>
+  isInteger(value) ? undefined : `"expected integer, got ${fieldTypeName(value)}"`;
+
+const unacceptableType: Check = (value) => `{unacceptable_type,${fieldTypeName(value)}}`;
+
+export const nonNegative: Check = (value, args) =>
+  isInteger(value) && value < 0 ? `{value_negative,${value}}` : integer(value, args);
+
+export const expiry: Check = (value, args) =>
+  isInteger(value) && value > MAX_EXPIRY_MS ? `{value_too_large,${value}}` : nonNegative(value, args);
+
+export const positiveExpiry: Check = (value, args) =>
+  isInteger(value) && Number(value) === 0 ? '{value_zero,0}' : expiry(value, args);
+
+export function atMost(max: number): Check {
+  return (value, args) =>
+    isInteger(value) && value > max ? `{max_value_exceeded,${value}}` : nonNegative(value, args);
+}
+
+export const bool: Check = (value, args) =>
+  typeof value === 'boolean' ? undefined : unacceptableType(value, args);
+
+export const text: Check = (value, args) =>
+  typeof value === 'string' ? undefined : unacceptableType(value, args);
+
+export function oneOf(allowed: readonly string[], problem: (value: string) => string): Check {
+  return (value, args) => {
+    if (typeof value !== 'string') return unacceptableType(value, args);
+    return allowed.includes(value) ? undefined : problem(value);
+  };
+}
+
+export function needs(other: string, problem: string): Check {
+  return (value, args) => text(value, args) ?? (args[other] === undefined ? problem : undefined);
+}
