@@ -19,13 +19,6 @@ export interface AliasHandler {
   declares(type: string): boolean;
   /** Declares the exchange, or asserts that it exists with equal arguments. `signal`: the client has gone. */
   declare(virtualHost: VirtualHost, declaration: AliasDeclaration, signal: AbortSignal): Promise<void>;
-  /**
-   * Takes up an exchange that an earlier start of the node declared: it is there when this returns, and what it stands
-   * for is joined in the background.
-   *
-   * @throws SpaceError when the arguments are none that were ever accepted
-   */
-  restore(virtualHost: VirtualHost, declaration: AliasDeclaration): void;
   /** Deletes the exchange; undefined when it is none of these, and the broker's to delete. */
   delete(
     virtualHost: VirtualHost,

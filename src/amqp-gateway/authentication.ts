@@ -2,78 +2,100 @@ import { isIPv4, isIPv6 } from 'node:net';
 import type { Broker, User } from '../broker/index.js';
 import { BrokerError } from '../broker/index.js';
 import type { MethodArguments } from './codec/index.js';
-import { decodeTable } from './codec/index.js';
+import { CodecError, decodeTable } from './codec/index.js';
 import { capabilitiesIn } from './peer-properties.js';
 import { ConnectionError } from './reply-code.js';
 
-interface Credentials {
-  readonly name: string;
-  readonly password: string;
+/** What a client's connection says about it before it says anything itself. */
+export interface Peer {
+  readonly address: string | undefined;
+  /** The common name in its certificate, which TLS has verified; undefined where it has shown none. */
+  readonly certificateName: string | undefined;
 }
 
+type Credentials =
+  | { readonly type: 'password'; readonly name: string; readonly password: string }
+  | { readonly type: 'certificate'; readonly name: string };
+
 /** How a client's response is read, by the mechanism it picked. */
-const MECHANISMS: ReadonlyMap<string, (response: Buffer) => Credentials> = new Map([
+const MECHANISMS: ReadonlyMap<string, (response: Buffer, peer: Peer) => Credentials> = new Map([
   ['PLAIN', plain],
   ['AMQPLAIN', amqplain],
+  ['EXTERNAL', external],
 ]);
 
-/** What connection.start offers. */
-export const MECHANISM_NAMES = [...MECHANISMS.keys()].join(' ');
+/** What connection.start offers: RFC 4422 appendix A, EXTERNAL is for who has shown a certificate. */
+export function mechanismsFor({ certificateName }: Peer): string {
+  const names = [...MECHANISMS.keys()];
+  return (certificateName === undefined ? names.filter((name) => name !== 'EXTERNAL') : names).join(' ');
+}
+
+/** The response is not one of its mechanism, or there is no such mechanism. */
+class MalformedLogin extends Error {
+  override readonly name = 'MalformedLogin';
+}
 
 /** The login was refused; why is for the log, not for the client. */
 export class LoginRefused extends ConnectionError {
-  /** RabbitMQ's extension: other clients take a closed socket for a refused login, and know no more. */
-  readonly clientWantsReply: boolean;
+  /**
+   * Whether the client is told. RabbitMQ tells those that know its extension, unless their response made no sense;
+   * others take a closed socket for a refused login, and know no more.
+   */
+  readonly told: boolean;
 
-  constructor(mechanism: string, cause: BrokerError, clientWantsReply: boolean) {
+  constructor(mechanism: string, cause: Error, told: boolean) {
     const text = `Login was refused using authentication mechanism ${mechanism}. For details see the broker logfile.`;
     super('access-refused', text, { cause });
-    this.clientWantsReply = clientWantsReply;
+    this.told = told;
   }
 }
 
-/** @throws LoginRefused, ConnectionError */
-export function authenticate(
+/** @throws LoginRefused */
+export async function authenticate(
   broker: Broker,
   { clientProperties, mechanism, response }: MethodArguments<'connection.start-ok'>,
-  remoteAddress: string | undefined,
-): User {
-  const read = MECHANISMS.get(mechanism);
-  if (read === undefined) {
-    throw new ConnectionError('command-invalid', `unknown authentication mechanism '${mechanism}'`);
-  }
-  const { name, password } = read(response);
+  peer: Peer,
+): Promise<User> {
+  const options = { loopback: isLoopback(peer.address) };
   try {
-    return broker.authenticate(name, password, { loopback: isLoopback(remoteAddress) });
+    const read = MECHANISMS.get(mechanism);
+    if (read === undefined) throw new MalformedLogin(`unknown authentication mechanism '${mechanism}'`);
+    const credentials = read(response, peer);
+    if (credentials.type === 'certificate') return broker.users.admit(credentials.name, options);
+    return await broker.users.authenticate(credentials.name, credentials.password, options);
   } catch (error) {
-    if (!(error instanceof BrokerError)) throw error;
-    const wantsReply = capabilitiesIn(clientProperties).has('authentication_failure_close');
-    throw new LoginRefused(mechanism, error, wantsReply);
+    const malformed = error instanceof MalformedLogin || error instanceof CodecError;
+    if (!malformed && !(error instanceof BrokerError)) throw error;
+    const told = !malformed && capabilitiesIn(clientProperties).has('authentication_failure_close');
+    throw new LoginRefused(mechanism, error, told);
   }
 }
 
-/** RFC 4616: authorisation id, which may be empty and is not used, NUL, name, NUL, password. */
+/** RFC 4616: NUL, name, NUL, password. As in RabbitMQ, nobody may act for another, so an authorisation id is refused. */
 function plain(response: Buffer): Credentials {
-  const [, name, password, ...rest] = response.toString('utf8').split('\0');
-  if (name === undefined || password === undefined || rest.length > 0) {
-    throw new ConnectionError(
-      'syntax-error',
-      'response of mechanism PLAIN: expected authzid NUL name NUL password',
-    );
+  const [authorizationId, name, password, ...rest] = response.toString('utf8').split('\0');
+  if (authorizationId !== '' || name === undefined || password === undefined || rest.length > 0) {
+    throw new MalformedLogin('response of mechanism PLAIN: expected NUL name NUL password');
   }
-  return { name, password };
+  return { type: 'password', name, password };
 }
 
 /** The mechanism of AMQP 0-8, which RabbitMQ still offers: a field table without its length. */
 function amqplain(response: Buffer): Credentials {
   const { LOGIN: name, PASSWORD: password } = decodeTable(response, 0, response.length);
-  if (typeof name !== 'string' || typeof password !== 'string') {
-    throw new ConnectionError(
-      'syntax-error',
-      'response of mechanism AMQPLAIN: expected strings LOGIN and PASSWORD',
-    );
+  if (name === undefined || password === undefined) {
+    throw new MalformedLogin('response of mechanism AMQPLAIN: expected LOGIN and PASSWORD');
   }
-  return { name, password };
+  if (typeof name !== 'string' || typeof password !== 'string') {
+    throw new BrokerError('access-refused', 'mechanism AMQPLAIN: LOGIN and PASSWORD are no strings');
+  }
+  return { type: 'password', name, password };
+}
+
+/** The response would be an authorisation id; as in RabbitMQ it is not looked at. */
+function external(_: Buffer, { certificateName }: Peer): Credentials {
+  if (certificateName === undefined) throw new MalformedLogin('mechanism EXTERNAL: no client certificate');
+  return { type: 'certificate', name: certificateName };
 }
 
 function isLoopback(address: string | undefined): boolean {

@@ -1,11 +1,11 @@
 import type { MethodName } from './codec/index.js';
 import type { Handlers } from './methods.js';
-import { ConnectionError } from './reply-code.js';
+import { ConnectionError, secondOpen } from './reply-code.js';
 import { unexpectedMethod } from './unexpected-method.js';
 
 export const channelMethods: Handlers<Extract<MethodName, `channel.${string}` | `access.${string}`>> = {
   'channel.open': () => {
-    throw new ConnectionError('channel-error', "second 'channel.open' seen");
+    throw secondOpen();
   },
   'channel.open-ok': unexpectedMethod,
   'channel.flow': (channel, { active }) => {

@@ -4,12 +4,13 @@ import type { Connection } from './connection.js';
 import type { AssembledSink, Publication } from './content-assembly.js';
 import { ContentAssembly } from './content-assembly.js';
 import { Deliveries } from './deliveries.js';
-import { CHANNEL_CLOSE_ID, CHANNEL_CLOSE_OK_ID, methodFrame } from './frames.js';
+import { CHANNEL_CLOSE_ID, CHANNEL_CLOSE_OK_ID, CHANNEL_OPEN_ID, methodFrame } from './frames.js';
 import { HELD_FRAME_OVERHEAD_BYTES } from './limits.js';
 import type { ContentMessage } from './message.js';
 import { handleOnChannel } from './methods.js';
 import { Publishing } from './publishing.js';
 import type { ChannelError } from './reply-code.js';
+import { secondOpen } from './reply-code.js';
 
 /** What a frame meets: one function per state of the channel. */
 type Receive = (type: number, bytes: Buffer, start: number, end: number) => void;
@@ -34,6 +35,9 @@ export class Channel implements AssembledSink {
   lastQueue: string | undefined;
   readonly #assembly: ContentAssembly;
   #receive: Receive;
+  /** Consumers that the method being handled has ended: the client hears of them after its answer. */
+  readonly #ended: string[] = [];
+  #handling = false;
   #held: HeldFrame[] = [];
   #nextHeld = 0;
   #gone: AbortController | undefined;
@@ -85,8 +89,19 @@ export class Channel implements AssembledSink {
     return undefined;
   }
 
+  /** As `answer`, to a request that may have changed what is durable: that is on the disk first. */
+  answerKept<N extends MethodName>(
+    done: Promise<void> | undefined,
+    noWait: boolean,
+    name: N,
+    args: MethodArguments<N>,
+  ): Promise<void> | undefined {
+    if (done !== undefined) return done.then(() => this.answerKept(undefined, noWait, name, args));
+    return this.answer(this.connection.virtualHost.settled(), noWait, name, args);
+  }
+
   method(method: Method): void {
-    const answered = handleOnChannel(this, method);
+    const answered = this.#handle(method);
     if (answered === undefined) return;
     this.#receive = this.#waiting;
     answered.then(
@@ -99,25 +114,39 @@ export class Channel implements AssembledSink {
     );
   }
 
-  content(publication: Publication, message: ContentMessage, flags: number): void {
-    this.publishing.publish(publication, message, flags);
+  #handle(method: Method): Promise<void> | undefined {
+    this.#handling = true;
+    try {
+      return handleOnChannel(this, method);
+    } finally {
+      this.#handling = false;
+      if (this.#ended.length > 0) this.#tellEnded();
+    }
+  }
+
+  content(publication: Publication, message: ContentMessage): void {
+    this.publishing.publish(publication, message);
   }
 
   /** AMQP 0-9-1 §1.5.2.5: closes the channel for a reason, and discards everything until the client has confirmed. */
   fail(error: ChannelError): void {
     const classId = this.methodId >>> 16;
     const methodId = this.methodId & 0xffff;
+    const held = this.#takeHeld();
     this.release();
     this.#receive = this.#closing;
     const close = methodFrame(this.number, 'channel.close', { ...error.reply, classId, methodId });
     this.connection.output.frame(close);
+    this.#handOn(held);
   }
 
   /** The client closed the channel. */
   close(): void {
+    const held = this.#takeHeld();
     this.release();
     this.connection.output.frame(methodFrame(this.number, 'channel.close-ok', {}));
     this.connection.forget(this);
+    this.#handOn(held);
   }
 
   /** Gives back everything that the channel holds, and goes deaf. */
@@ -128,7 +157,7 @@ export class Channel implements AssembledSink {
     this.#gone?.abort();
     this.publishing.release();
     this.deliveries.release();
-    this.#dropHeld();
+    this.#takeHeld();
   }
 
   readonly #open: Receive = (type, bytes, start, end) => {
@@ -145,6 +174,8 @@ export class Channel implements AssembledSink {
     const id = bytes.readUInt32BE(start);
     if (id === CHANNEL_CLOSE_OK_ID) this.connection.forget(this);
     // Both sides closed at once: the client's close is confirmed, and it still has to confirm ours.
+    // RabbitMQ: a channel is not open again before the client has confirmed its end.
+    if (id === CHANNEL_OPEN_ID) throw secondOpen();
     if (id === CHANNEL_CLOSE_ID)
       this.connection.output.frame(methodFrame(this.number, 'channel.close-ok', {}));
   };
@@ -169,15 +200,28 @@ export class Channel implements AssembledSink {
     this.connection.channelSettled();
   }
 
-  #dropHeld(): void {
-    for (const { bytes } of this.#held.slice(this.#nextHeld)) {
-      this.connection.intake.hold(-bytes.length - HELD_FRAME_OVERHEAD_BYTES);
-    }
+  #takeHeld(): readonly HeldFrame[] {
+    const held = this.#held.slice(this.#nextHeld);
+    for (const { bytes } of held) this.connection.intake.hold(-bytes.length - HELD_FRAME_OVERHEAD_BYTES);
     this.#held = [];
     this.#nextHeld = 0;
+    return held;
+  }
+
+  /** What came after the end of the channel and was held back: a client that closes or opens it again wants an answer. */
+  #handOn(held: readonly HeldFrame[]): void {
+    for (const { type, bytes } of held) this.connection.handle(type, this.number, bytes, 0, bytes.length);
+  }
+
+  #tellEnded(): void {
+    for (const consumerTag of this.#ended.splice(0)) this.#queueGone(consumerTag);
   }
 
   #queueGone(consumerTag: string): void {
+    if (this.#handling) {
+      this.#ended.push(consumerTag);
+      return;
+    }
     const { capabilities } = this.connection.session;
     if (capabilities.has('consumer_cancel_notify')) this.reply('basic.cancel', { consumerTag, noWait: true });
   }

@@ -1,13 +1,16 @@
 import type { Socket } from 'node:net';
-import type { MemoryAccount, VirtualHost } from '../broker/index.js';
+import type { Authorization, GroupCommit, MemoryAccount, VirtualHost } from '../broker/index.js';
 import type { Logger } from '../overlay/index.js';
 import type { AliasHandler } from './alias-handler.js';
 import { Channel } from './channel.js';
 import type { ClientReceiver } from './client-stream.js';
-import { decodeMethod, FRAME_HEARTBEAT, FRAME_METHOD } from './codec/index.js';
+import { FRAME_HEARTBEAT, FRAME_METHOD } from './codec/index.js';
+import type { Confirms } from './confirms.js';
 import type { Reading } from './content-assembly.js';
 import { destroyLater } from './destroy-later.js';
+import type { DirectReplies } from './direct-reply-to.js';
 import type { FlushTurn } from './flush-turn.js';
+import { misplacedFrame, readMethod } from './frame-errors.js';
 import { CONNECTION_CLOSE_ID, CONNECTION_CLOSE_OK_ID, HEARTBEAT_FRAME, methodFrame } from './frames.js';
 import type { Session } from './handshake.js';
 import { Heartbeat } from './heartbeat.js';
@@ -15,7 +18,6 @@ import { Intake } from './intake.js';
 import { handleOnConnection } from './methods.js';
 import type { OutputOwner } from './output.js';
 import { Output } from './output.js';
-import type { Publishing } from './publishing.js';
 import { ChannelError, ConnectionError, failureOf } from './reply-code.js';
 
 /** What connections share. */
@@ -23,7 +25,13 @@ export interface Services {
   readonly memory: MemoryAccount;
   readonly logger: Logger;
   readonly aliases: AliasHandler | undefined;
+  readonly replies: DirectReplies;
   readonly turn: FlushTurn;
+  /** How durable messages get to the disk, and the channels that wait for it. */
+  readonly commit: GroupCommit | undefined;
+  readonly unsynced: Set<Confirms>;
+  /** What the node has too little of, in the words of connection.blocked; undefined: nothing. */
+  readonly shortage: () => string | undefined;
   readonly counters: { published: number; delivered: number };
 }
 
@@ -31,7 +39,8 @@ export interface Services {
  * One client, from the end of the handshake to the end of its socket.
  *
  *     open ──▶ closing (this side closed it: everything but the client's close-ok is discarded) ──▶ ended
- *       ├────▶ leaving (the client closed it: what it asked for before is still being done) ─────────▶
+ *       ├────▶ leaving (the client closed it: what it asked for before is still being done)
+ *       │        └────▶ closed (that is done and the client knows: closing the socket is up to it) ──▶
  *       └──────(the client has gone)─────────────────────────────────────────────────────────────────▶
  */
 export class Connection implements ClientReceiver, OutputOwner {
@@ -44,11 +53,11 @@ export class Connection implements ClientReceiver, OutputOwner {
   readonly #client: string;
   readonly #channels = new Map<number, Channel>();
   readonly #heartbeatTimer: NodeJS.Timeout | undefined;
-  #state: 'open' | 'leaving' | 'closing' | 'ended' = 'open';
-  /** Only those who publish are held up when memory runs short. */
+  #state: 'open' | 'leaving' | 'closed' | 'closing' | 'ended' = 'open';
+  /** Only those who publish are held up when the node runs short of something. */
   #publisher: 'never' | 'free' | 'blocked' = 'never';
   /** Channels with publications to confirm at the end of this turn. */
-  #confirming: Publishing[] = [];
+  #confirming: Confirms[] = [];
   #methodId = 0;
 
   constructor(socket: Socket, reading: Reading, session: Session, services: Services) {
@@ -67,6 +76,10 @@ export class Connection implements ClientReceiver, OutputOwner {
     return this.session.virtualHost;
   }
 
+  get authorization(): Authorization {
+    return this.session.authorization;
+  }
+
   get channelCount(): number {
     return this.#channels.size;
   }
@@ -81,6 +94,7 @@ export class Connection implements ClientReceiver, OutputOwner {
 
   /** A frame whose turn has come, from the socket or from those that were held back. */
   handle(type: number, number: number, bytes: Buffer, start: number, end: number): void {
+    if (this.#state === 'closing' || this.#state === 'ended') return;
     const channel = this.#channels.get(number);
     try {
       if (channel !== undefined) channel.frame(type, bytes, start, end);
@@ -114,11 +128,12 @@ export class Connection implements ClientReceiver, OutputOwner {
     if (failure.condition === 'internal-error')
       logger.error({ ...where, err: failure.cause }, failure.message);
     else logger.warn(where, `connection closed: ${failure.message}`);
-    this.close(failure, channel?.methodId ?? this.#methodId);
+    this.close(failure, failure.methodId ?? channel?.methodId ?? this.#methodId);
   }
 
   /** AMQP 0-9-1 §1.4.2.9: closes the connection for a reason. `methodId`: class and method that gave it, if any. */
   close(error: ConnectionError, methodId = 0): void {
+    if (this.#state === 'closed') this.#leave();
     if (this.#state === 'closing' || this.#state === 'ended') return;
     this.#state = 'closing';
     this.#release();
@@ -150,28 +165,28 @@ export class Connection implements ClientReceiver, OutputOwner {
   publishes(): void {
     if (this.#publisher !== 'never') return;
     this.#publisher = 'free';
-    this.memoryChanged(this.services.memory.high);
+    this.shortageChanged(this.services.shortage());
   }
 
-  confirmsSoon(publishing: Publishing): void {
-    this.#confirming.push(publishing);
+  confirmsSoon(confirms: Confirms): void {
+    this.#confirming.push(confirms);
     this.output.touch();
   }
 
-  /** The node's memory has run short, or is free again. Consumers go on either way: they are what frees it. */
-  memoryChanged(high: boolean): void {
-    if (this.#publisher !== (high ? 'free' : 'blocked') || this.#state !== 'open') return;
-    this.#publisher = high ? 'blocked' : 'free';
-    if (high) this.intake.pause(this.services.memory);
-    else this.intake.resume(this.services.memory);
+  /** The node has run short of something, or of nothing any more. Consumers go on either way: they are what frees it. */
+  shortageChanged(shortage: string | undefined): void {
+    if (this.#publisher !== (shortage === undefined ? 'blocked' : 'free') || this.#state !== 'open') return;
+    this.#publisher = shortage === undefined ? 'free' : 'blocked';
+    if (shortage === undefined) this.intake.resume(this.services);
+    else this.intake.pause(this.services);
     if (!this.session.capabilities.has('connection.blocked')) return;
-    if (high) this.output.frame(methodFrame(0, 'connection.blocked', { reason: 'low on memory' }));
-    else this.output.frame(methodFrame(0, 'connection.unblocked', {}));
+    if (shortage === undefined) this.output.frame(methodFrame(0, 'connection.unblocked', {}));
+    else this.output.frame(methodFrame(0, 'connection.blocked', { reason: `low on ${shortage}` }));
   }
 
   flushing(): void {
     if (this.#confirming.length === 0) return;
-    for (const publishing of this.#confirming) publishing.confirm();
+    for (const confirms of this.#confirming) confirms.confirm();
     this.#confirming = [];
   }
 
@@ -185,42 +200,53 @@ export class Connection implements ClientReceiver, OutputOwner {
   }
 
   #control(type: number, bytes: Buffer, start: number, end: number): void {
-    if (type === FRAME_HEARTBEAT) return;
-    this.#methodId = type === FRAME_METHOD ? readMethodId(bytes, start, end) : 0;
+    if (type === FRAME_HEARTBEAT && start === end) return;
     // AMQP 0-9-1 §4.2.6: content is on channels only.
-    if (type !== FRAME_METHOD) throw new ConnectionError('channel-error', 'content frame on channel 0');
-    handleOnConnection(this, decodeMethod(bytes, start, end));
+    if (type !== FRAME_METHOD) throw misplacedFrame(type, bytes, start, end);
+    this.#methodId = readMethodId(bytes, start, end);
+    handleOnConnection(this, readMethod(bytes, start, end));
   }
 
   #openChannel(type: number, number: number, bytes: Buffer, start: number, end: number): void {
-    this.#methodId = readMethodId(bytes, start, end);
-    const isOpen = type === FRAME_METHOD && decodeMethod(bytes, start, end).name === 'channel.open';
-    if (!isOpen) throw new ConnectionError('channel-error', "expected 'channel.open'");
     const { maxChannels } = this.session;
     const count = this.#channels.size;
     if (count >= maxChannels) {
       // As in RabbitMQ, it is the number of channels that is limited, and not their numbers.
       const limit = `the negotiated channel_max (${maxChannels})`;
-      throw new ConnectionError('not-allowed', `number of channels opened (${count}) has reached ${limit}`);
+      const text = `number of channels opened (${count}) has reached ${limit}`;
+      throw new ConnectionError('not-allowed', text, { methodId: 0 });
     }
+    if (type !== FRAME_METHOD) {
+      throw misplacedFrame(type, bytes, start, end, 'expected method frame, got non method frame instead');
+    }
+    this.#methodId = readMethodId(bytes, start, end);
+    const { name } = readMethod(bytes, start, end);
+    if (name !== 'channel.open') throw new ConnectionError('channel-error', "expected 'channel.open'");
     const channel = new Channel(number, this);
     this.#channels.set(number, channel);
     channel.reply('channel.open-ok', {});
   }
 
-  /** After this side has sent connection.close. */
+  /** After either side has sent connection.close. */
   #discard(type: number, number: number, bytes: Buffer, start: number, end: number): void {
-    if (this.#state !== 'closing' || type !== FRAME_METHOD || number !== 0) return;
+    if (type !== FRAME_METHOD || number !== 0) return;
     const id = readMethodId(bytes, start, end);
-    if (id === CONNECTION_CLOSE_OK_ID) this.#leave();
-    // Both sides closed at once.
-    if (id === CONNECTION_CLOSE_ID) this.#confirmClose();
+    if (this.#state === 'closing') {
+      if (id === CONNECTION_CLOSE_OK_ID) this.#leave();
+      // Both sides closed at once.
+      if (id === CONNECTION_CLOSE_ID) this.#confirmClose();
+    } else if (this.#state === 'closed' && id === CONNECTION_CLOSE_ID && !this.output.congested) {
+      this.output.frame(methodFrame(0, 'connection.close-ok', {}));
+    }
   }
 
+  /** As in RabbitMQ, clients may close from several places at once: each is answered, and the socket is theirs to close. */
   #confirmClose(): void {
+    this.#state = 'closed';
     this.#release();
     this.output.frame(methodFrame(0, 'connection.close-ok', {}));
-    this.#leave();
+    this.intake.drain();
+    destroyLater(this.#socket);
   }
 
   /** Nothing more will be said: sends what is left, and gives the client some time to take it. */

@@ -48,7 +48,8 @@ export class ChannelConsumer implements Consumer {
   }
 
   canTake(): boolean {
-    return (this.noAck || (this.prefetch.hasRoom && this.#deliveries.hasRoom)) && !this.#output.congested;
+    // RabbitMQ: what needs no acknowledgement waits for room on the channel too, and takes none.
+    return this.#deliveries.hasRoom && (this.noAck || this.prefetch.hasRoom) && !this.#output.congested;
   }
 
   deliver(message: Message, redelivered: boolean, entry: QueueEntry | undefined): void {

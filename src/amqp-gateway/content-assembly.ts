@@ -1,13 +1,7 @@
 import type { MemoryAccount } from '../broker/index.js';
 import type { Method, MethodArguments } from './codec/index.js';
-import {
-  decodeHeader,
-  decodeMethod,
-  FRAME_BODY,
-  FRAME_HEADER,
-  FRAME_METHOD,
-  FRAME_OVERHEAD_BYTES,
-} from './codec/index.js';
+import { decodeHeader, FRAME_BODY, FRAME_HEADER, FRAME_METHOD, FRAME_OVERHEAD_BYTES } from './codec/index.js';
+import { HEADER_OPENING_BYTES, misplacedFrame, readMethod } from './frame-errors.js';
 import { BASIC_CLASS_ID, BASIC_PUBLISH_ID } from './frames.js';
 import { GrowingContent } from './growing-content.js';
 import { MAX_BODY_BYTES } from './limits.js';
@@ -19,8 +13,7 @@ export type Publication = MethodArguments<'basic.publish'>;
 
 export interface AssembledSink {
   method(method: Method): void;
-  /** `flags`: which properties the content header has. */
-  content(publication: Publication, message: ContentMessage, flags: number): void;
+  content(publication: Publication, message: ContentMessage): void;
 }
 
 /** What the connection is reading: ranges of this buffer stay valid, those of any other are only lent for the call. */
@@ -51,7 +44,6 @@ export class ContentAssembly {
   #publishPayload: Buffer = NO_BYTES;
   #publication = NO_PUBLICATION;
 
-  #flags = 0;
   #bodySize = 0;
   #headerBytes: Buffer = NO_BYTES;
   #headerStart = 0;
@@ -82,13 +74,15 @@ export class ContentAssembly {
   }
 
   readonly #expectMethod: Step = (type, bytes, start, end) => {
-    if (type !== FRAME_METHOD) throw unexpected('expected method frame, got non method frame instead');
+    if (type !== FRAME_METHOD) {
+      throw misplacedFrame(type, bytes, start, end, 'expected method frame, got non method frame instead');
+    }
     if (this.#repeatsPublish(bytes, start, end)) {
       this.#step = this.#expectHeader;
       return;
     }
     if (end - start >= 4) this.#methodId = bytes.readUInt32BE(start);
-    const method = decodeMethod(bytes, start, end);
+    const method = readMethod(bytes, start, end);
     if (method.name !== 'basic.publish') {
       this.#sink.method(method);
       return;
@@ -100,10 +94,8 @@ export class ContentAssembly {
 
   readonly #expectHeader: Step = (type, bytes, start, end) => {
     this.#methodId = BASIC_PUBLISH_ID;
-    if (type !== FRAME_HEADER) {
-      throw unexpected(
-        `expected content header for class ${BASIC_CLASS_ID}, got non content header frame instead`,
-      );
+    if (type !== FRAME_HEADER || !isBasicHeader(bytes, start, end)) {
+      throw noHeader(type, bytes, start, end);
     }
     const header = decodeHeader(bytes, start, end);
     if (header.bodySize > MAX_BODY_BYTES) {
@@ -112,7 +104,6 @@ export class ContentAssembly {
         `body of ${header.bodySize} octets, the limit is ${MAX_BODY_BYTES}`,
       );
     }
-    this.#flags = header.flags;
     this.#bodySize = header.bodySize;
     this.#keepHeader(bytes, start, end);
     if (header.bodySize === 0) this.#complete(this.#headerBytes, this.#headerEnd, this.#headerEnd);
@@ -120,10 +111,15 @@ export class ContentAssembly {
   };
 
   readonly #expectBody: Step = (type, bytes, start, end) => {
-    if (type !== FRAME_BODY) throw unexpected('expected content body, got non content body frame instead');
+    if (type !== FRAME_BODY) {
+      const text = 'expected content body, got non content body frame instead';
+      throw misplacedFrame(type, bytes, start, end, text, BASIC_PUBLISH_ID);
+    }
     const missing = this.#bodySize - (this.#gathered?.bodyBytes ?? 0);
-    if (end - start > missing)
-      throw unexpected(`content body of ${end - start} octets where ${missing} are missing`);
+    if (end - start > missing) {
+      const text = `content body of ${end - start} octets where ${missing} are missing`;
+      throw new ConnectionError('unexpected-frame', text, { methodId: BASIC_PUBLISH_ID });
+    }
     if (bytes === this.#headerBytes && end - start === this.#bodySize) this.#complete(bytes, start, end);
     else this.#gather(bytes, start, end);
   };
@@ -179,10 +175,18 @@ export class ContentAssembly {
   #deliver(message: ContentMessage): void {
     this.#step = this.#expectMethod;
     this.#headerBytes = NO_BYTES;
-    this.#sink.content(this.#publication, message, this.#flags);
+    this.#sink.content(this.#publication, message);
   }
 }
 
-function unexpected(text: string): ConnectionError {
-  return new ConnectionError('unexpected-frame', text);
+/** AMQP 0-9-1 §4.2.6.1: class basic, weight 0. */
+function isBasicHeader(bytes: Buffer, start: number, end: number): boolean {
+  return end - start >= HEADER_OPENING_BYTES && bytes.readUInt32BE(start) === BASIC_CLASS_ID << 16;
+}
+
+function noHeader(type: number, bytes: Buffer, start: number, end: number): ConnectionError {
+  const isHeader = type === FRAME_HEADER && end - start >= 4 && bytes.readUInt16BE(start + 2) === 0;
+  const found = isHeader ? `one for class ${bytes.readUInt16BE(start)}` : 'non content header frame';
+  const text = `expected content header for class ${BASIC_CLASS_ID}, got ${found} instead`;
+  return misplacedFrame(type, bytes, start, end, text, BASIC_PUBLISH_ID);
 }

@@ -2,6 +2,7 @@ import type { Queue, QueueEntry } from '../broker/index.js';
 import type { Connection } from './connection.js';
 import type { ConsumerOptions } from './consumer.js';
 import { ChannelConsumer } from './consumer.js';
+import { ReplyConsumer } from './direct-reply-to.js';
 import { MAX_CONSUMERS_PER_CHANNEL, MAX_UNACKNOWLEDGED_PER_CHANNEL } from './limits.js';
 import { Prefetch } from './prefetch.js';
 import { ChannelError, ConnectionError } from './reply-code.js';
@@ -14,7 +15,7 @@ export interface Delivery {
 }
 
 /** What becomes of deliveries that the client is done with. */
-export type Settlement = 'forget' | 'requeue';
+export type Settlement = 'acknowledge' | 'reject' | 'requeue';
 
 /** What one channel delivers: its consumers, its delivery tags, and what it has not had acknowledged. */
 export class Deliveries {
@@ -22,9 +23,12 @@ export class Deliveries {
   readonly #connection: Connection;
   readonly #queueGone: (consumerTag: string) => void;
   readonly #consumers = new Map<string, ChannelConsumer>();
+  #replyConsumer: ReplyConsumer | undefined;
   /** By delivery tag, in their order: tags only grow. */
   #unacknowledged = new Map<number, Delivery>();
   #lastTag = 0;
+  /** Not while its consumers are being cancelled: one could be the next single active consumer of its queue. */
+  #open = true;
   /** RabbitMQ's meaning of basic.qos: `global: true` limits the channel, `false` each consumer that comes after it. */
   readonly #channelPrefetch = new Prefetch(0);
   #consumerPrefetchCount = 0;
@@ -37,7 +41,13 @@ export class Deliveries {
   }
 
   get hasRoom(): boolean {
-    return this.#channelPrefetch.hasRoom && this.#unacknowledged.size < MAX_UNACKNOWLEDGED_PER_CHANNEL;
+    const { hasRoom } = this.#channelPrefetch;
+    return this.#open && hasRoom && this.#unacknowledged.size < MAX_UNACKNOWLEDGED_PER_CHANNEL;
+  }
+
+  /** What replies to this channel are to be published to, while it consumes direct replies. */
+  get replyTo(): string | undefined {
+    return this.#replyConsumer?.name;
   }
 
   limitChannel(prefetchCount: number): void {
@@ -77,8 +87,24 @@ export class Deliveries {
     return consumer;
   }
 
+  /** Consumes direct replies. @throws ChannelError */
+  consumeReplies(tag: string, noAck: boolean): void {
+    if (!noAck) throw new ChannelError('precondition-failed', 'reply consumer cannot acknowledge');
+    if (this.#replyConsumer !== undefined) {
+      throw new ChannelError('precondition-failed', 'reply consumer already set');
+    }
+    const { output, services } = this.#connection;
+    // As in RabbitMQ, replies do not count: there is nothing to acknowledge.
+    const nextTag = () => this.#lastTag + 1;
+    this.#replyConsumer = new ReplyConsumer(tag, this.#channel, output, services.replies, nextTag);
+  }
+
   /** What the consumer has not acknowledged stays to be acknowledged. Unknown tags are ignored, as in RabbitMQ. */
   cancel(consumerTag: string): void {
+    if (this.#replyConsumer?.tag === consumerTag) {
+      this.#cancelReplies();
+      return;
+    }
     this.#consumers.get(consumerTag)?.cancel();
     this.#consumers.delete(consumerTag);
   }
@@ -88,8 +114,8 @@ export class Deliveries {
     this.#queueGone(consumer.tag);
   }
 
-  /** The next message of a queue and its delivery tag, for basic.get. */
-  get(queue: Queue, noAck: boolean): { tag: number; entry: QueueEntry } | undefined {
+  /** The next message of a queue and its delivery tag, for basic.get; a promise: ask again when it settles. */
+  get(queue: Queue, noAck: boolean): { tag: number; entry: QueueEntry } | undefined | Promise<void> {
     if (!noAck && this.#unacknowledged.size >= MAX_UNACKNOWLEDGED_PER_CHANNEL) {
       const limit = MAX_UNACKNOWLEDGED_PER_CHANNEL;
       throw new ChannelError(
@@ -98,7 +124,7 @@ export class Deliveries {
       );
     }
     const entry = queue.get(noAck);
-    if (entry === undefined) return undefined;
+    if (entry === undefined || entry instanceof Promise) return entry;
     return { tag: this.delivered(noAck ? undefined : entry, undefined), entry };
   }
 
@@ -151,8 +177,8 @@ export class Deliveries {
   /** Settles what `take` took out, and lets the consumers that waited for it go on. */
   settle(deliveries: readonly Delivery[], settlement: Settlement): void {
     const wasFull = !this.hasRoom;
-    if (settlement === 'forget') for (const { entry } of deliveries) entry.queue.settle(entry);
-    else requeue(deliveries);
+    if (settlement === 'acknowledge') for (const { entry } of deliveries) entry.queue.settle(entry);
+    else giveBack(deliveries, settlement);
     for (const { consumer } of deliveries) {
       if (consumer === undefined) continue;
       consumer.prefetch.giveBack();
@@ -162,28 +188,43 @@ export class Deliveries {
     else for (const { consumer } of deliveries) consumer?.wake();
   }
 
+  /** Whoever takes the last room on the channel is asked last the next time, so that nobody is left behind. */
   wakeAll(): void {
-    for (const consumer of this.#consumers.values()) consumer.wake();
+    for (const [tag, consumer] of this.#consumers) {
+      consumer.wake();
+      if (this.hasRoom) continue;
+      this.#consumers.delete(tag);
+      this.#consumers.set(tag, consumer);
+      return;
+    }
   }
 
   cancelAll(): void {
     for (const consumer of this.#consumers.values()) consumer.cancel();
     this.#consumers.clear();
+    this.#cancelReplies();
+  }
+
+  #cancelReplies(): void {
+    this.#replyConsumer?.cancel();
+    this.#replyConsumer = undefined;
   }
 
   /** The channel is over: everything not acknowledged goes back. */
   release(): void {
+    this.#open = false;
     this.cancelAll();
-    requeue(this.takeAll());
+    giveBack(this.takeAll(), 'requeue');
   }
 }
 
-function requeue(deliveries: readonly Delivery[]): void {
+/** In one call per queue, so that it knows all of them before it hands out any. */
+function giveBack(deliveries: readonly Delivery[], settlement: 'reject' | 'requeue'): void {
   const byQueue = new Map<Queue, QueueEntry[]>();
   for (const { entry } of deliveries) {
     const entries = byQueue.get(entry.queue);
     if (entries === undefined) byQueue.set(entry.queue, [entry]);
     else entries.push(entry);
   }
-  for (const [queue, entries] of byQueue) queue.requeue(entries);
+  for (const [queue, entries] of byQueue) queue[settlement](entries);
 }

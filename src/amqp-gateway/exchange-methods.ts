@@ -1,23 +1,26 @@
 import type { Channel } from './channel.js';
 import type { MethodArguments, MethodName } from './codec/index.js';
 import type { Handlers } from './methods.js';
+import { checkExchangeBinding, checkExchangeDeclare, checkExchangeDelete } from './permission-checks.js';
 import { unexpectedMethod } from './unexpected-method.js';
 
 export const exchangeMethods: Handlers<Extract<MethodName, `exchange.${string}`>> = {
   'exchange.declare': (channel, args) =>
-    channel.answer(declareExchange(channel, args), args.noWait, 'exchange.declare-ok', {}),
+    channel.answerKept(declareExchange(channel, args), args.noWait, 'exchange.declare-ok', {}),
   'exchange.declare-ok': unexpectedMethod,
   'exchange.delete': (channel, args) =>
-    channel.answer(deleteExchange(channel, args), args.noWait, 'exchange.delete-ok', {}),
+    channel.answerKept(deleteExchange(channel, args), args.noWait, 'exchange.delete-ok', {}),
   'exchange.delete-ok': unexpectedMethod,
   'exchange.bind': (channel, args) => {
+    checkExchangeBinding(channel.connection, args);
     const done = channel.connection.virtualHost.bindExchange(exchangeBinding(args));
-    return channel.answer(done, args.noWait, 'exchange.bind-ok', {});
+    return channel.answerKept(done, args.noWait, 'exchange.bind-ok', {});
   },
   'exchange.bind-ok': unexpectedMethod,
   'exchange.unbind': (channel, args) => {
+    checkExchangeBinding(channel.connection, args);
     channel.connection.virtualHost.unbindExchange(exchangeBinding(args));
-    return channel.answer(undefined, args.noWait, 'exchange.unbind-ok', {});
+    return channel.answerKept(undefined, args.noWait, 'exchange.unbind-ok', {});
   },
   'exchange.unbind-ok': unexpectedMethod,
 };
@@ -28,10 +31,15 @@ function declareExchange(
 ): Promise<void> | undefined {
   const { exchange: name, passive, noWait: _, ...spec } = args;
   const { virtualHost, services } = channel.connection;
-  if (passive) virtualHost.assertExchange(name);
-  else if (services.aliases?.declares(spec.type)) {
-    return services.aliases.declare(virtualHost, { name, ...spec }, channel.signal);
-  } else virtualHost.declareExchange(name, spec);
+  if (passive) {
+    virtualHost.assertExchange(name);
+    return undefined;
+  }
+  const aliases = services.aliases?.declares(spec.type) ? services.aliases : undefined;
+  if (aliases === undefined) virtualHost.assertExchangeType(spec.type);
+  checkExchangeDeclare(channel.connection, name, spec.arguments);
+  if (aliases !== undefined) return aliases.declare(virtualHost, { name, ...spec }, channel.signal);
+  virtualHost.declareExchange(name, spec);
   return undefined;
 }
 
@@ -41,6 +49,7 @@ function deleteExchange(
 ): Promise<void> | undefined {
   const { exchange: name, ifUnused } = args;
   const { virtualHost, services } = channel.connection;
+  checkExchangeDelete(channel.connection, name);
   const done = services.aliases?.delete(virtualHost, name, { ifUnused });
   if (done === undefined) virtualHost.deleteExchange(name, { ifUnused });
   return done;

@@ -16,8 +16,10 @@ export const BASIC_CLASS_ID = 60;
 
 /** A method's class id and method id, as they open its frame's payload, read as one number. */
 export const BASIC_PUBLISH_ID = (BASIC_CLASS_ID << 16) | 40;
+export const CONNECTION_OPEN_ID = (10 << 16) | 40;
 export const CONNECTION_CLOSE_ID = (10 << 16) | 50;
 export const CONNECTION_CLOSE_OK_ID = (10 << 16) | 51;
+export const CHANNEL_OPEN_ID = (20 << 16) | 10;
 export const CHANNEL_CLOSE_ID = (20 << 16) | 40;
 export const CHANNEL_CLOSE_OK_ID = (20 << 16) | 41;
 

@@ -1,6 +1,7 @@
 import type { ClientReceiver, HeaderReceiver } from './client-stream.js';
-import type { Method, MethodArguments, MethodName } from './codec/index.js';
-import { decodeMethod, FRAME_HEARTBEAT, FRAME_METHOD } from './codec/index.js';
+import type { Method, MethodArguments } from './codec/index.js';
+import { FRAME_HEARTBEAT, FRAME_METHOD } from './codec/index.js';
+import { misplacedFrame, readMethod } from './frame-errors.js';
 import { ConnectionError } from './reply-code.js';
 
 /** The client has left in the middle of the handshake, with connection.close or without a word. */
@@ -13,6 +14,9 @@ export class ClientLeft extends Error {
     this.politely = politely;
   }
 }
+
+/** What a client says during the handshake. */
+type HandshakeMethod = 'connection.start-ok' | 'connection.tune-ok' | 'connection.open';
 
 interface EarlyFrame {
   readonly type: number;
@@ -55,11 +59,11 @@ export class HandshakeInbox implements HeaderReceiver {
   }
 
   /** @throws ConnectionError where the client sends anything else, ClientLeft, CodecError */
-  async receive<N extends MethodName>(name: N): Promise<MethodArguments<N>> {
+  async receive<N extends HandshakeMethod>(name: N): Promise<MethodArguments<N>> {
     for (;;) {
       const frame = this.#frames.shift();
       if (frame === undefined) await this.#more();
-      else if (frame.type !== FRAME_HEARTBEAT) return argumentsOf(frame, name);
+      else if (!isHeartbeat(frame)) return argumentsOf(frame, name);
     }
   }
 
@@ -79,20 +83,26 @@ export class HandshakeInbox implements HeaderReceiver {
   }
 }
 
-function argumentsOf<N extends MethodName>(
+function isHeartbeat({ type, channel, bytes }: EarlyFrame): boolean {
+  return type === FRAME_HEARTBEAT && channel === 0 && bytes.length === 0;
+}
+
+/** What a connection waits for, as RabbitMQ calls it. */
+const STATES: { readonly [N in HandshakeMethod]: string } = {
+  'connection.start-ok': 'starting',
+  'connection.tune-ok': 'tuning',
+  'connection.open': 'opening',
+};
+
+function argumentsOf<N extends HandshakeMethod>(
   { type, channel, bytes }: EarlyFrame,
   name: N,
 ): MethodArguments<N> {
-  if (type !== FRAME_METHOD)
-    throw new ConnectionError('unexpected-frame', `expected ${name}, got no method frame`);
-  const method: Method = decodeMethod(bytes, 0, bytes.length);
-  if (method.name === 'connection.close') throw new ClientLeft(true);
   // AMQP 0-9-1 §4.2.3: class connection is on channel 0.
-  if (method.name !== name || channel !== 0) {
-    throw new ConnectionError(
-      'command-invalid',
-      `expected ${name}, got ${method.name} on channel ${channel}`,
-    );
-  }
-  return method.arguments as MethodArguments<N>;
+  if (type !== FRAME_METHOD || channel !== 0) throw misplacedFrame(type, bytes, 0, bytes.length);
+  const method: Method = readMethod(bytes, 0, bytes.length);
+  if (method.name === 'connection.close') throw new ClientLeft(true);
+  if (method.name === name) return method.arguments as MethodArguments<N>;
+  const text = `unexpected method in connection state ${STATES[name]}`;
+  throw new ConnectionError('channel-error', text, { methodId: bytes.readUInt32BE(0) });
 }

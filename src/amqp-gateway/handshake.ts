@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
-import type { Broker, User, VirtualHost } from '../broker/index.js';
-import { authenticate, MECHANISM_NAMES } from './authentication.js';
+import type { Authorization, Broker, User, VirtualHost } from '../broker/index.js';
+import type { Peer } from './authentication.js';
+import { authenticate, mechanismsFor } from './authentication.js';
 import type { FieldTable, MethodArguments, MethodName } from './codec/index.js';
 import { PROTOCOL_HEADER } from './codec/index.js';
 import { methodFrame } from './frames.js';
@@ -13,6 +14,8 @@ import { ConnectionError } from './reply-code.js';
 export interface Session {
   readonly user: User;
   readonly virtualHost: VirtualHost;
+  /** What the user may do there. */
+  readonly authorization: Authorization;
   readonly clientProperties: FieldTable;
   /** Which of the extensions that a server may use the client can take. */
   readonly capabilities: ReadonlySet<string>;
@@ -33,10 +36,11 @@ const PROTOCOL_HEADER_0_9 = Buffer.from('AMQP\x01\x01\x00\x09', 'latin1');
 /**
  * Goes through the handshake of AMQP 0-9-1 §2.2.4. Nothing exists for the client but its socket until this is done.
  *
- * @throws UnknownProtocol, ClientLeft, ConnectionError, CodecError
+ * @throws UnknownProtocol, ClientLeft, ConnectionError, BrokerError, CodecError
  */
 export async function handshake(
   socket: Socket,
+  peer: Peer,
   inbox: HandshakeInbox,
   broker: Broker,
   serverProperties: FieldTable,
@@ -51,10 +55,17 @@ export async function handshake(
   }
 
   const version = { versionMajor: 0, versionMinor: 9 };
-  send('connection.start', { ...version, serverProperties, mechanisms: MECHANISM_NAMES, locales: 'en_US' });
+  send('connection.start', {
+    ...version,
+    serverProperties,
+    mechanisms: mechanismsFor(peer),
+    locales: 'en_US',
+  });
   const startOk = await inbox.receive('connection.start-ok');
   const { clientProperties } = startOk;
-  const user = authenticate(broker, startOk, socket.remoteAddress);
+  // Hashing a password takes its time: what the client sends meanwhile is not taken in, so it need not be bounded.
+  socket.pause();
+  const user = await authenticate(broker, startOk, peer).finally(() => socket.resume());
 
   send('connection.tune', {
     channelMax: CHANNEL_MAX,
@@ -66,13 +77,12 @@ export async function handshake(
   const maxChannels = agreed('channel_max', tuneOk.channelMax, 1, CHANNEL_MAX);
 
   const { virtualHost: name } = await inbox.receive('connection.open');
-  const virtualHost = broker.virtualHost(name);
-  if (virtualHost === undefined) throw new ConnectionError('not-allowed', `vhost ${name} not found`);
+  const entered = broker.enter(user, name);
   send('connection.open-ok', {});
 
   const capabilities = capabilitiesIn(clientProperties);
   const heartbeatSeconds = tuneOk.heartbeat;
-  return { user, virtualHost, clientProperties, capabilities, maxFrameBytes, maxChannels, heartbeatSeconds };
+  return { user, ...entered, clientProperties, capabilities, maxFrameBytes, maxChannels, heartbeatSeconds };
 }
 
 /**

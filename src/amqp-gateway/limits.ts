@@ -4,8 +4,20 @@ export const MAX_CONNECTIONS = 16_384;
 /** From the first octet of a client to its connection.open; then the socket is closed without a word. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** Largest frame of a client before connection.tune; room for a token as password. Above it: FRAME_ERROR. */
-export const MAX_HANDSHAKE_FRAME_BYTES = 16_384;
+/** How long a client keeps waiting for the end of its socket when its login was refused; RabbitMQ's three seconds. */
+export const REFUSED_LOGIN_MS = 3_000;
+
+/** Sockets that wait so at one time. Further ones are ended at once. */
+export const MAX_REFUSED_CLIENTS = 1_024;
+
+/**
+ * How long a socket may be silent before TCP asks whether the other side is still there, ten times a second apart. It
+ * ends half-open sockets of clients that want no heartbeats.
+ */
+export const KEEP_ALIVE_IDLE_MS = 60_000;
+
+/** As frame-max before connection.tune: frame-min-size, as in RabbitMQ. Above it: FRAME_ERROR. */
+export const MAX_HANDSHAKE_FRAME_BYTES = 4_096;
 
 /** How long a client may take to answer connection.close; then its socket is destroyed. */
 export const CLOSE_TIMEOUT_MS = 5_000;
@@ -30,6 +42,9 @@ export const MAX_UNACKNOWLEDGED_PER_CHANNEL = 1_000_000;
 
 /** The largest body. A content header that announces more closes the channel with CONTENT_TOO_LARGE. */
 export const MAX_BODY_BYTES = 16_777_216;
+
+/** The longest `expiration` of a message: RabbitMQ's ten years of 365 days. Above it: PRECONDITION_FAILED. */
+export const MAX_EXPIRATION_MS = 315_360_000_000;
 
 /** How much of an announced body is allocated ahead of its octets, beyond as much as has come in. */
 export const BODY_AHEAD_BYTES = 262_144;

@@ -3,10 +3,9 @@ import type { Channel } from './channel.js';
 import { channelMethods } from './channel-methods.js';
 import type { Method, MethodArguments, MethodName } from './codec/index.js';
 import type { Connection } from './connection.js';
-import { connectionMethods } from './connection-methods.js';
+import { connectionMethods, unexpectedOnConnection } from './connection-methods.js';
 import { exchangeMethods } from './exchange-methods.js';
 import { queueMethods } from './queue-methods.js';
-import { ConnectionError } from './reply-code.js';
 import { transactionMethods } from './transaction-methods.js';
 import { unexpectedMethod } from './unexpected-method.js';
 
@@ -38,8 +37,8 @@ const HANDLERS: Handlers<MethodName> = {
 type AnyHandler<S> = (subject: S, args: Method['arguments']) => Promise<void> | undefined;
 
 export function handleOnConnection(connection: Connection, { name, arguments: args }: Method): void {
-  // AMQP 0-9-1 §1.4 and RabbitMQ: channel 0 is for class connection.
-  if (!name.startsWith('connection.')) throw new ConnectionError('channel-error', `${name} on channel 0`);
+  // AMQP 0-9-1 §1.4: channel 0 is for class connection.
+  if (!name.startsWith('connection.')) unexpectedOnConnection();
   (HANDLERS[name] as AnyHandler<Connection>)(connection, args);
 }
 

@@ -13,14 +13,23 @@ const SERVER_CAPABILITIES: FieldTable = {
   consumer_priorities: true,
   authentication_failure_close: true,
   per_consumer_qos: true,
+  direct_reply_to: true,
 };
+
+/**
+ * The release whose behaviour is followed. Clients choose by product and version which methods they use and how they
+ * take the answers (kombu: prefetch; AnyEvent::RabbitMQ: confirms and rejects), and know RabbitMQ's only.
+ */
+const RABBITMQ_VERSION = '3.10.8';
 
 /** The server properties of connection.start; `own` are the node's, and win. */
 export function serverProperties(own: FieldTable): FieldTable {
   return {
-    product: 'xspace',
+    product: 'RabbitMQ',
+    version: RABBITMQ_VERSION,
     platform: `Node.js ${process.versions.node}`,
-    information: 'Exchange spaces for AMQP 0-9-1',
+    copyright: 'Copyright (c) 2026 the xspace authors',
+    information: 'xspace, which serves AMQP 0-9-1 as RabbitMQ does. Licensed under the MIT licence',
     ...own,
     capabilities: SERVER_CAPABILITIES,
   };

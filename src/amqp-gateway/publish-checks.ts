@@ -1,55 +1,93 @@
-import type { Properties } from './codec/index.js';
-import { decodeProperties, PROPERTY_FLAGS } from './codec/index.js';
+import type { User } from '../broker/index.js';
+import type { PropertyName } from './codec/index.js';
+import { encodeShortString, PROPERTY_FLAGS } from './codec/index.js';
+import { DIRECT_REPLY_TO } from './direct-reply-to.js';
+import { parseExpiration } from './expiration.js';
 import type { ContentMessage } from './message.js';
-import { ChannelError, ConnectionError } from './reply-code.js';
+import { ChannelError } from './reply-code.js';
+import { senderSelected } from './sender-selected.js';
 
-const { userId: USER_ID, expiration: EXPIRATION, headers: HEADERS, replyTo: REPLY_TO } = PROPERTY_FLAGS;
+const {
+  userId: USER_ID,
+  expiration: EXPIRATION,
+  headers: HEADERS,
+  replyTo: REPLY_TO,
+  deliveryMode: DELIVERY_MODE,
+} = PROPERTY_FLAGS;
 
 /** Properties that ask something of the broker. A message without them is not looked at. */
-const CHECKED = USER_ID | EXPIRATION | HEADERS | REPLY_TO;
+const CHECKED = USER_ID | EXPIRATION | HEADERS | REPLY_TO | DELIVERY_MODE;
 
-/** RabbitMQ's direct reply-to: a queue that is none. */
-const DIRECT_REPLY_TO = 'amq.rabbitmq.reply-to';
+const NO_KEYS: readonly string[] = [];
 
-/** `flags`: which properties the message has. */
-export function checkProperties(message: ContentMessage, flags: number, userName: string): void {
-  if ((flags & CHECKED) === 0) return;
-  if ((flags & USER_ID) !== 0) checkUser(message, userName);
-  if ((flags & EXPIRATION) !== 0) {
-    throw new ConnectionError('not-implemented', "property 'expiration': messages do not expire here yet");
-  }
-  if ((flags & HEADERS) !== 0 && asksForCopies(message)) {
-    throw new ConnectionError('not-implemented', "headers 'CC' and 'BCC': copies are not delivered here yet");
-  }
-  if ((flags & REPLY_TO) !== 0 && asksForDirectReply(message)) {
-    throw new ChannelError('precondition-failed', 'fast reply consumer does not exist');
-  }
+/** Who publishes. */
+export interface Sender {
+  readonly user: User;
+  /** Where replies to `amq.rabbitmq.reply-to` go, if anywhere. */
+  readonly replyTo: string | undefined;
 }
 
-/** RabbitMQ: the user-id of a message, if any, is who published it. */
-function checkUser(message: ContentMessage, userName: string): void {
-  const { userId } = propertiesOf(message);
-  if (userId === userName) return;
-  const text = `user_id property set to '${userId}' but authenticated user was '${userName}'`;
+/**
+ * Checks the properties in RabbitMQ's order. Gives the message that is routed: with its own name for direct replies, and
+ * without BCC.
+ *
+ * @throws ChannelError
+ */
+export function prepare(message: ContentMessage, sender: Sender): ContentMessage {
+  const { flags } = message;
+  if ((flags & CHECKED) === 0) return message;
+  const prepared = (flags & REPLY_TO) === 0 ? message : withReplyTo(message, sender.replyTo);
+  if ((flags & USER_ID) !== 0) checkUser(message, sender.user);
+  if ((flags & EXPIRATION) !== 0) checkExpiration(message);
+  const routable = (flags & HEADERS) === 0 ? prepared : withoutBcc(prepared);
+  if ((flags & DELIVERY_MODE) !== 0) checkDeliveryMode(message);
+  return routable;
+}
+
+function withReplyTo(message: ContentMessage, replyTo: string | undefined): ContentMessage {
+  if (message.shortString('replyTo') !== DIRECT_REPLY_TO) return message;
+  if (replyTo === undefined) {
+    throw new ChannelError('precondition-failed', 'fast reply consumer does not exist');
+  }
+  return message.edited(new Map<PropertyName, Buffer>([['replyTo', encodeShortString(replyTo)]]));
+}
+
+/** RabbitMQ: the user-id of a message, if any, is who published it, unless that is one who may stand for others. */
+function checkUser(message: ContentMessage, { name, tags }: User): void {
+  const userId = message.shortString('userId');
+  if (userId === name || tags.includes('impersonator')) return;
+  const text = `user_id property set to '${userId}' but authenticated user was '${name}'`;
   throw new ChannelError('precondition-failed', text);
 }
 
-/** RabbitMQ's sender-selected distribution. */
-function asksForCopies(message: ContentMessage): boolean {
-  if (!mentions(message, 'CC')) return false;
-  const { CC, BCC } = message.headers();
-  return CC !== undefined || BCC !== undefined;
+function checkExpiration(message: ContentMessage): void {
+  const text = message.shortString('expiration') ?? '';
+  const parsed = parseExpiration(text);
+  if (typeof parsed === 'number') return;
+  throw new ChannelError('precondition-failed', `invalid expiration '${text}': ${parsed.problem}`);
 }
 
-function asksForDirectReply(message: ContentMessage): boolean {
-  return mentions(message, DIRECT_REPLY_TO) && propertiesOf(message).replyTo === DIRECT_REPLY_TO;
+/** AMQP 0-9-1 §1.8.1: 1 or 2. */
+function checkDeliveryMode(message: ContentMessage): void {
+  const { deliveryMode } = message;
+  if (deliveryMode === 1 || deliveryMode === 2) return;
+  throw new ChannelError('precondition-failed', `invalid message: {delivery_mode_unknown,${deliveryMode}}`);
 }
 
-/** Whether a text occurs in the octets of the header, wherever; saves decoding those where it does not. */
-function mentions(message: ContentMessage, text: string): boolean {
-  return message.bytes.subarray(message.headerStart, message.headerEnd).includes(text, 0, 'latin1');
-}
-
-function propertiesOf(message: ContentMessage): Properties {
-  return decodeProperties(message.bytes, message.headerStart, message.headerEnd);
+function withoutBcc(message: ContentMessage): ContentMessage {
+  const { bytes, headerStart, headerEnd, flags } = message;
+  const selected = senderSelected(bytes, headerStart, headerEnd, flags);
+  if (selected === undefined) {
+    message.knownKeys = NO_KEYS;
+    return message;
+  }
+  const { keys, headersWithoutBcc, problem } = selected;
+  if (problem !== undefined) {
+    const text = `{unacceptable_type_in_header,"${problem.header}",${problem.type}}`;
+    throw new ChannelError('precondition-failed', `invalid message: ${text}`);
+  }
+  const edits = new Map<PropertyName, Buffer | undefined>([['headers', headersWithoutBcc]]);
+  const prepared = headersWithoutBcc === undefined ? message : message.edited(edits);
+  prepared.knownKeys = keys;
+  return prepared;
 }

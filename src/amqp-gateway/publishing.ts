@@ -1,25 +1,31 @@
-import type { Exchange, Publisher } from '../broker/index.js';
+import type { Exchange, Publisher, User } from '../broker/index.js';
+import { whenSynced } from '../broker/index.js';
+import { Confirms } from './confirms.js';
 import type { Connection } from './connection.js';
 import type { Publication } from './content-assembly.js';
 import type { Deliveries } from './deliveries.js';
 import { methodFrame } from './frames.js';
 import type { ContentMessage } from './message.js';
-import { checkProperties } from './publish-checks.js';
+import type { Sender } from './publish-checks.js';
+import { prepare } from './publish-checks.js';
 import { ChannelError, ConnectionError, NO_ROUTE } from './reply-code.js';
 import { Transaction } from './transaction.js';
 
 /** What a publisher is told: nothing, that its messages are taken, or whether its transaction is. */
 type Mode =
   | { readonly name: 'plain' }
-  | { readonly name: 'confirm'; published: number; confirmed: number }
+  | { readonly name: 'confirm'; readonly confirms: Confirms }
   | { readonly name: 'transaction'; readonly transaction: Transaction };
 
 /** What one channel publishes. */
-export class Publishing implements Publisher {
+export class Publishing implements Publisher, Sender {
   readonly #channel: number;
   readonly #connection: Connection;
   readonly #deliveries: Deliveries;
   #mode: Mode = { name: 'plain' };
+  /** Of what is being published: the group it is stored in, 0 where it is not, and whether a queue refused it. */
+  #group = 0;
+  #refused = false;
 
   constructor(channel: number, connection: Connection, deliveries: Deliveries) {
     this.#channel = channel;
@@ -31,11 +37,20 @@ export class Publishing implements Publisher {
     return this.#mode.name === 'transaction' ? this.#mode.transaction : undefined;
   }
 
+  get user(): User {
+    return this.#connection.session.user;
+  }
+
+  get replyTo(): string | undefined {
+    return this.#deliveries.replyTo;
+  }
+
   selectConfirm(): void {
     if (this.#mode.name === 'transaction') {
       throw new ChannelError('precondition-failed', 'cannot switch from tx to confirm mode');
     }
-    if (this.#mode.name === 'plain') this.#mode = { name: 'confirm', published: 0, confirmed: 0 };
+    if (this.#mode.name !== 'plain') return;
+    this.#mode = { name: 'confirm', confirms: new Confirms(this.#channel, this.#connection) };
   }
 
   selectTransaction(): void {
@@ -50,42 +65,54 @@ export class Publishing implements Publisher {
     this.#connection.intake.pauseUntil(until);
   }
 
-  publish(publication: Publication, message: ContentMessage, flags: number): void {
+  storing(group: number): void {
+    if (group > this.#group) this.#group = group;
+    const congestion = this.#connection.services.commit?.congestion;
+    if (congestion !== undefined) this.slowDown(congestion);
+  }
+
+  refused(): void {
+    this.#refused = true;
+  }
+
+  publish(publication: Publication, message: ContentMessage): void {
     this.#connection.publishes();
     const { immediate, mandatory } = publication;
     if (immediate || mandatory || this.#mode.name === 'transaction') this.#checkModes(publication);
+    this.#connection.authorization.assertPublish(publication.exchange);
     const exchange = this.#connection.virtualHost.exchange(publication.exchange);
-    checkProperties(message, flags, this.#connection.session.user.name);
+    const prepared = prepare(message, this);
     if (this.#mode.name === 'transaction') {
-      this.#hold(this.#mode.transaction, exchange, publication, message);
+      this.#hold(this.#mode.transaction, exchange, publication, prepared);
       return;
     }
-    this.#route(exchange, publication, message);
-    if (this.#mode.name === 'confirm' && this.#mode.published++ === this.#mode.confirmed) {
-      this.#connection.confirmsSoon(this);
-    }
-  }
-
-  /** Confirms everything that was published since the last time, with one method. */
-  confirm(): void {
+    this.#group = 0;
+    this.#refused = false;
+    const queues = this.#route(exchange, publication, prepared);
     if (this.#mode.name !== 'confirm') return;
-    const { published, confirmed } = this.#mode;
-    this.#mode.confirmed = published;
-    const multiple = published - confirmed > 1;
-    const ack = methodFrame(this.#channel, 'basic.ack', { deliveryTag: published, multiple });
-    this.#connection.output.frame(ack);
+    const { confirms } = this.#mode;
+    if (this.#refused) confirms.refused();
+    else confirms.taken(this.#group);
+    // RabbitMQ confirms what no queue takes before it looks at the next publication: its basic.return is told apart so.
+    if (queues === 0) confirms.confirm();
   }
 
-  /** Publishes and settles what the transaction holds, in this order as RabbitMQ, all within this call. */
-  commit(): void {
+  /**
+   * Publishes and settles what the transaction holds, in this order as RabbitMQ, all within this call. Settles when what
+   * was published is safe.
+   */
+  commit(): Promise<void> | undefined {
     const transaction = this.#assertTransaction();
     const { virtualHost } = this.#connection;
     for (const { exchange } of transaction.publications) {
       if (virtualHost.exchange(exchange.name) === exchange) continue;
       throw new ChannelError('not-found', `exchange '${exchange.name}' was replaced during the transaction`);
     }
+    this.#group = 0;
     for (const held of transaction.publications) this.#route(held.exchange, held.publication, held.message);
     for (const held of transaction.clear()) this.#deliveries.settle(held.deliveries, held.settlement);
+    const { commit } = this.#connection.services;
+    return commit && whenSynced(commit, this.#group);
   }
 
   /** AMQP 0-9-1 §1.9.2.5: publications are forgotten, acknowledgements never happened. */
@@ -93,21 +120,24 @@ export class Publishing implements Publisher {
     for (const { deliveries } of this.#assertTransaction().clear()) this.#deliveries.restore(deliveries);
   }
 
-  /** The channel is over: what was accepted is confirmed, and what a transaction held is as if rolled back. */
+  /** The channel is over: what is safe is confirmed, and what a transaction held is as if rolled back. */
   release(): void {
     if (this.#mode.name === 'transaction') this.rollback();
-    else if (this.#mode.name === 'confirm' && this.#mode.published > this.#mode.confirmed) this.confirm();
+    else if (this.#mode.name === 'confirm') this.#mode.confirms.release();
     this.#mode = { name: 'plain' };
   }
 
-  #route(exchange: Exchange, publication: Publication, message: ContentMessage): void {
+  /** Returns how many queues took it. */
+  #route(exchange: Exchange, publication: Publication, message: ContentMessage): number {
     const { virtualHost, services } = this.#connection;
     services.counters.published++;
+    if (publication.exchange === '') services.replies.deliver(message);
     const queues = virtualHost.publish(exchange, message, this);
-    if (queues > 0 || !publication.mandatory) return;
+    if (queues > 0 || !publication.mandatory) return queues;
     const { exchange: name, routingKey } = publication;
     const frame = methodFrame(this.#channel, 'basic.return', { ...NO_ROUTE, exchange: name, routingKey });
     this.#connection.output.content(frame, this.#channel, message);
+    return queues;
   }
 
   #hold(

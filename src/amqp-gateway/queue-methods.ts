@@ -1,6 +1,8 @@
+import { createQueueName } from '../broker/index.js';
 import type { Channel } from './channel.js';
 import type { MethodArguments, MethodName } from './codec/index.js';
 import type { Handlers } from './methods.js';
+import { checkQueueBinding, checkQueueDeclare } from './permission-checks.js';
 import { ChannelError } from './reply-code.js';
 import { unexpectedMethod } from './unexpected-method.js';
 
@@ -9,12 +11,15 @@ export const queueMethods: Handlers<Extract<MethodName, `queue.${string}`>> = {
     const { queue: name, passive, noWait, ...spec } = args;
     const { connection } = channel;
     const { virtualHost } = connection;
+    if (connection.services.replies.owns(name)) return declareReplyTo(channel, name, noWait);
+    const newName = createQueueName();
+    if (!passive) checkQueueDeclare(connection, name, newName, spec.arguments);
     const queue = passive
       ? virtualHost.queue(name, connection)
-      : virtualHost.declareQueue(name, spec, connection);
+      : virtualHost.declareQueue(name, spec, connection, newName);
     channel.lastQueue = queue.name;
     const { messageCount, consumerCount } = queue;
-    return channel.answer(undefined, noWait, 'queue.declare-ok', {
+    return channel.answerKept(undefined, noWait, 'queue.declare-ok', {
       queue: queue.name,
       messageCount,
       consumerCount,
@@ -22,34 +27,47 @@ export const queueMethods: Handlers<Extract<MethodName, `queue.${string}`>> = {
   },
   'queue.declare-ok': unexpectedMethod,
   'queue.bind': (channel, args) => {
-    const done = channel.connection.virtualHost.bindQueue(queueBinding(channel, args), channel.connection);
-    return channel.answer(done, args.noWait, 'queue.bind-ok', {});
+    const binding = queueBinding(channel, args);
+    checkQueueBinding(channel.connection, binding.queue, binding.exchange);
+    const done = channel.connection.virtualHost.bindQueue(binding, channel.connection);
+    return channel.answerKept(done, args.noWait, 'queue.bind-ok', {});
   },
   'queue.bind-ok': unexpectedMethod,
   'queue.purge': (channel, { queue, noWait }) => {
-    const messageCount = channel.connection.virtualHost.purgeQueue(
-      queueName(channel, queue),
-      channel.connection,
-    );
+    const { virtualHost, authorization } = channel.connection;
+    const name = queueName(channel, queue);
+    authorization.assert('read', 'queue', name);
+    const messageCount = virtualHost.purgeQueue(name, channel.connection);
     return channel.answer(undefined, noWait, 'queue.purge-ok', { messageCount });
   },
   'queue.purge-ok': unexpectedMethod,
   'queue.delete': (channel, { queue, noWait, ...conditions }) => {
     const { connection } = channel;
-    const messageCount = connection.virtualHost.deleteQueue(
-      queueName(channel, queue),
-      conditions,
-      connection,
-    );
-    return channel.answer(undefined, noWait, 'queue.delete-ok', { messageCount });
+    const name = queueName(channel, queue);
+    connection.authorization.assert('configure', 'queue', name);
+    const messageCount = connection.virtualHost.deleteQueue(name, conditions, connection);
+    return channel.answerKept(undefined, noWait, 'queue.delete-ok', { messageCount });
   },
   'queue.delete-ok': unexpectedMethod,
   'queue.unbind': (channel, args) => {
-    channel.connection.virtualHost.unbindQueue(queueBinding(channel, args), channel.connection);
-    return channel.answer(undefined, false, 'queue.unbind-ok', {});
+    const binding = queueBinding(channel, args);
+    checkQueueBinding(channel.connection, binding.queue, binding.exchange);
+    channel.connection.virtualHost.unbindQueue(binding, channel.connection);
+    return channel.answerKept(undefined, false, 'queue.unbind-ok', {});
   },
   'queue.unbind-ok': unexpectedMethod,
 };
+
+/** Whatever the declare asks for, it only tells whether somebody awaits replies under this name. */
+function declareReplyTo(channel: Channel, name: string, noWait: boolean): undefined {
+  const { services, virtualHost } = channel.connection;
+  const queue = name.replaceAll(/[\r\n]/g, '');
+  if (!services.replies.exists(queue)) {
+    throw new ChannelError('not-found', `no queue '${queue}' in vhost '${virtualHost.name}'`);
+  }
+  channel.lastQueue = queue;
+  if (!noWait) channel.reply('queue.declare-ok', { queue, messageCount: 0, consumerCount: 1 });
+}
 
 /** AMQP 0-9-1 §1.7.2: an empty name means the queue that was declared last on this channel. */
 export function queueName(channel: Channel, name: string): string {

@@ -78,22 +78,33 @@ export class RejoiningSession implements PointSession {
 /** A space that is declared in the background, likewise. */
 export class RedeclaringHandle implements SpaceHandle {
   readonly #giveUp = new AbortController();
-  readonly #handle: Promise<SpaceHandle | undefined>;
+  #state:
+    | { readonly name: 'declaring' | 'over' }
+    | { readonly name: 'declared'; readonly handle: SpaceHandle } = { name: 'declaring' };
 
   constructor(declare: (signal: AbortSignal) => Promise<SpaceHandle>, space: string, logger: Logger) {
     const { signal } = this.#giveUp;
     const what = `declaring exchange space '${space}'`;
-    this.#handle = inBackground(() => declare(signal), { signal, logger, what });
+    void inBackground(() => declare(signal), { signal, logger, what }).then((handle) => {
+      if (handle === undefined) return;
+      if (this.#state.name === 'declaring') this.#state = { name: 'declared', handle };
+      else handle.close().catch((err: unknown) => logger.error({ err, space }, 'could not leave cleanly'));
+    });
   }
 
   async close(): Promise<void> {
-    this.#giveUp.abort();
-    await (await this.#handle)?.close();
+    await this.#end()?.close();
   }
 
   async delete(): Promise<void> {
+    await this.#end()?.delete();
+  }
+
+  #end(): SpaceHandle | undefined {
+    const before = this.#state;
+    this.#state = { name: 'over' };
     this.#giveUp.abort();
-    await (await this.#handle)?.delete();
+    return before.name === 'declared' ? before.handle : undefined;
   }
 }
 

@@ -47,19 +47,31 @@ export class ChannelError extends Error {
   }
 }
 
+interface ConnectionErrorOptions extends ErrorOptions {
+  readonly methodId?: number;
+}
+
 /** What ends a connection. */
 export class ConnectionError extends Error {
   override readonly name = 'ConnectionError';
   readonly condition: ConnectionCondition;
+  /** Class id and method id of the method it is about, as one number; 0 for none, undefined for the one being handled. */
+  readonly methodId: number | undefined;
 
-  constructor(condition: ConnectionCondition, text: string, options?: ErrorOptions) {
+  constructor(condition: ConnectionCondition, text: string, options: ConnectionErrorOptions = {}) {
     super(text, options);
     this.condition = condition;
+    this.methodId = options.methodId;
   }
 
   get reply(): Reply {
     return replyWith(CONNECTION_CODES[this.condition], this.condition, this.message);
   }
+}
+
+/** RabbitMQ's answer to channel.open on a channel that is open, or closed by one side only. */
+export function secondOpen(): ConnectionError {
+  return new ConnectionError('channel-error', "second 'channel.open' seen", { methodId: (20 << 16) | 10 });
 }
 
 interface Reply {
@@ -85,6 +97,7 @@ function brokerFailure(error: BrokerError): ChannelError | ConnectionError {
     case 'precondition-failed':
       return new ChannelError(error.code, error.message, options);
     case 'command-invalid':
+    case 'not-allowed':
     case 'not-implemented':
       return new ConnectionError(error.code, error.message, options);
     default:
@@ -107,10 +120,7 @@ function spaceFailure(error: SpaceError): ChannelError {
   }
 }
 
-function codecFailure(
-  code: 'frame-error' | 'syntax-error' | 'command-invalid',
-  cause: CodecError,
-): ConnectionError {
+function codecFailure(code: Exclude<CodecError['code'], 'unencodable'>, cause: CodecError): ConnectionError {
   return new ConnectionError(code, cause.message, { cause });
 }
 
@@ -120,12 +130,13 @@ function replyWith(replyCode: number, condition: string, text: string): Reply {
 }
 
 const MAX_REPLY_TEXT_BYTES = 255;
+const ELLIPSIS = '...';
 
 /** Cuts a text for people to what a short string holds, never within a character. Half a character becomes U+FFFD. */
 function shortText(text: string): string {
   const bytes = Buffer.from(text);
   if (bytes.length <= MAX_REPLY_TEXT_BYTES) return bytes.toString();
-  let end = MAX_REPLY_TEXT_BYTES;
+  let end = MAX_REPLY_TEXT_BYTES - ELLIPSIS.length;
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
-  return bytes.toString('utf8', 0, end);
+  return bytes.toString('utf8', 0, end) + ELLIPSIS;
 }

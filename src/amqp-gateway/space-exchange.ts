@@ -1,4 +1,11 @@
-import type { Exchange, ExchangeHooks, Message, VirtualHost } from '../broker/index.js';
+import type {
+  Exchange,
+  ExchangeDecoration,
+  ExchangeHooks,
+  ExchangeSpec,
+  Message,
+  VirtualHost,
+} from '../broker/index.js';
 import type {
   Content,
   FieldTable,
@@ -34,7 +41,8 @@ type Counterpart =
 export class SpaceExchanges implements AliasHandler {
   readonly #implementations: ReadonlyMap<string, SpaceImplementation>;
   readonly #logger: Logger;
-  readonly #counterparts = new Map<Exchange, Counterpart>();
+  /** By the hooks of their exchanges. */
+  readonly #counterparts = new Map<ExchangeHooks, Counterpart>();
   /** Declares under way, by virtual host and name: another one of the same name waits for it. */
   readonly #pending = new Map<string, Promise<void>>();
 
@@ -70,9 +78,19 @@ export class SpaceExchanges implements AliasHandler {
     }
   }
 
-  restore(virtualHost: VirtualHost, declaration: AliasDeclaration): void {
-    if (declaration.type === SPACE) this.#restoreSpace(virtualHost, declaration);
-    else this.#restoreAlias(virtualHost, declaration);
+  /**
+   * Takes up an exchange again that an earlier start of the node declared: what it stands for is joined in the
+   * background. Undefined for types that are declared elsewhere.
+   *
+   * @throws SpaceError when the arguments are none that were ever accepted
+   */
+  restoreDecoration(
+    virtualHost: VirtualHost,
+    name: string,
+    { type, arguments: args }: ExchangeSpec,
+  ): ExchangeDecoration | undefined {
+    if (type === SPACE) return this.#restoreSpace(name, args);
+    return type === ALIAS ? this.#restoreAlias(virtualHost, name, args) : undefined;
   }
 
   delete(
@@ -80,24 +98,24 @@ export class SpaceExchanges implements AliasHandler {
     name: string,
     options: { readonly ifUnused: boolean },
   ): Promise<void> | undefined {
-    const exchange = virtualHost.findExchange(name);
-    const counterpart = exchange && this.#counterparts.get(exchange);
-    if (exchange === undefined || counterpart === undefined) return undefined;
+    const hooks = virtualHost.findExchange(name)?.hooks;
+    const counterpart = hooks && this.#counterparts.get(hooks);
+    if (hooks === undefined || counterpart === undefined) return undefined;
     // First, so that the exchange's hook has nothing left to close: deleting is more than that.
-    this.#counterparts.delete(exchange);
+    this.#counterparts.delete(hooks);
     try {
       virtualHost.deleteExchange(name, options);
     } catch (error) {
-      this.#counterparts.set(exchange, counterpart);
+      this.#counterparts.set(hooks, counterpart);
       throw error;
     }
     if (counterpart.kind === 'space') return counterpart.handle.delete();
-    return this.#left(counterpart.session.leave(), exchange.name);
+    return this.#left(counterpart.session.leave(), name);
   }
 
   #find(virtualHost: VirtualHost, name: string): Counterpart | undefined {
-    const exchange = virtualHost.findExchange(name);
-    return exchange === undefined ? undefined : this.#counterparts.get(exchange);
+    const hooks = virtualHost.findExchange(name)?.hooks;
+    return hooks && this.#counterparts.get(hooks);
   }
 
   // --- spaces ---
@@ -109,31 +127,26 @@ export class SpaceExchanges implements AliasHandler {
     const handle = await strategy.declareSpace({ space: spec.name, settings }, { signal });
     try {
       signal.throwIfAborted();
-      this.#addSpace(virtualHost, spec, { kind: 'space', declared: normalised, handle });
+      virtualHost.declareExchange(spec.name, spec, this.#spaceDecoration(spec.name, normalised, handle));
     } catch (error) {
       await this.#left(handle.close(), spec.name);
       throw error;
     }
   }
 
-  #restoreSpace(virtualHost: VirtualHost, spec: AliasDeclaration): void {
-    const { implementation, settings, normalised } = parseSpaceArguments(spec.arguments);
+  #restoreSpace(space: string, args: FieldTable): ExchangeDecoration {
+    const { implementation, settings, normalised } = parseSpaceArguments(args);
     const declare = async (signal: AbortSignal) =>
-      this.#strategy('implementation', implementation).declareSpace(
-        { space: spec.name, settings },
-        { signal },
-      );
-    const handle = new RedeclaringHandle(declare, spec.name, this.#logger);
-    this.#addSpace(virtualHost, spec, { kind: 'space', declared: normalised, handle });
+      this.#strategy('implementation', implementation).declareSpace({ space, settings }, { signal });
+    return this.#spaceDecoration(space, normalised, new RedeclaringHandle(declare, space, this.#logger));
   }
 
-  #addSpace(virtualHost: VirtualHost, spec: AliasDeclaration, counterpart: Counterpart): void {
-    const hooks = new SpaceHooks(() => this.#forget(exchange));
-    const exchange = virtualHost.declareExchange(spec.name, spec, {
-      matching: exchangeType('direct'),
-      hooks,
+  #spaceDecoration(name: string, declared: FieldTable, handle: SpaceHandle): ExchangeDecoration {
+    const hooks = new SpaceHooks({
+      attached: () => this.#counterparts.set(hooks, { kind: 'space', declared, handle }),
+      deleted: () => this.#forget(hooks, name),
     });
-    this.#counterparts.set(exchange, counterpart);
+    return { matching: exchangeType('direct'), hooks };
   }
 
   // --- points ---
@@ -147,40 +160,41 @@ export class SpaceExchanges implements AliasHandler {
     try {
       signal.throwIfAborted();
       receiver.assertJoined();
-      this.#addAlias(virtualHost, spec, request, { declared: normalised, session, receiver });
+      const alias = { declared: normalised, session, receiver };
+      virtualHost.declareExchange(spec.name, spec, this.#aliasDecoration(spec.name, request, alias));
     } catch (error) {
       await this.#left(session.leave(), spec.name);
       throw error;
     }
   }
 
-  #restoreAlias(virtualHost: VirtualHost, spec: AliasDeclaration): void {
-    const { implementation, request, normalised } = parseAliasArguments(spec.arguments);
-    const receiver = new AliasReceiver(virtualHost, spec.name, this.#logger);
+  #restoreAlias(virtualHost: VirtualHost, name: string, args: FieldTable): ExchangeDecoration {
+    const { implementation, request, normalised } = parseAliasArguments(args);
+    const receiver = new AliasReceiver(virtualHost, name, this.#logger);
     const join = async (signal: AbortSignal) =>
       this.#strategy('exchangespace.implementation', implementation).join(request, receiver, { signal });
-    const session = new RejoiningSession(join, spec.name, this.#logger);
-    this.#addAlias(virtualHost, spec, request, { declared: normalised, session, receiver });
+    const session = new RejoiningSession(join, name, this.#logger);
+    return this.#aliasDecoration(name, request, { declared: normalised, session, receiver });
   }
 
-  #addAlias(
-    virtualHost: VirtualHost,
-    spec: AliasDeclaration,
+  #aliasDecoration(
+    name: string,
     { point }: JoinRequest,
     alias: {
       readonly declared: FieldTable;
       readonly session: PointSession;
       readonly receiver: AliasReceiver;
     },
-  ): void {
+  ): ExchangeDecoration {
     const { declared, session, receiver } = alias;
-    const hooks = new AliasHooks(session, () => this.#forget(exchange));
-    const exchange = virtualHost.declareExchange(spec.name, spec, {
-      matching: exchangeType(point.type),
-      hooks,
+    const hooks = new AliasHooks(session, {
+      attached: (exchange) => {
+        receiver.attach(exchange);
+        this.#counterparts.set(hooks, { kind: 'alias', declared, session });
+      },
+      deleted: () => this.#forget(hooks, name),
     });
-    receiver.attach(exchange);
-    this.#counterparts.set(exchange, { kind: 'alias', declared, session });
+    return { matching: exchangeType(point.type), hooks };
   }
 
   #strategy(field: string, name: string): SpaceImplementation {
@@ -200,12 +214,12 @@ export class SpaceExchanges implements AliasHandler {
     return true;
   }
 
-  #forget(exchange: Exchange): void {
-    const counterpart = this.#counterparts.get(exchange);
-    this.#counterparts.delete(exchange);
+  #forget(hooks: ExchangeHooks, name: string): void {
+    const counterpart = this.#counterparts.get(hooks);
+    this.#counterparts.delete(hooks);
     if (counterpart === undefined) return;
     const leaving = counterpart.kind === 'alias' ? counterpart.session.leave() : counterpart.handle.close();
-    void this.#left(leaving, exchange.name);
+    void this.#left(leaving, name);
   }
 
   /** For leaving that nobody can do anything about when it fails. */
@@ -278,13 +292,23 @@ class AliasReceiver implements PointReceiver {
   }
 }
 
+/** When an exchange came and went. */
+interface Lifetime {
+  attached(exchange: Exchange): void;
+  deleted(): void;
+}
+
 class AliasHooks implements ExchangeHooks {
   readonly #session: PointSession;
-  readonly #onDeleted: () => void;
+  readonly #lifetime: Lifetime;
 
-  constructor(session: PointSession, onDeleted: () => void) {
+  constructor(session: PointSession, lifetime: Lifetime) {
     this.#session = session;
-    this.#onDeleted = onDeleted;
+    this.#lifetime = lifetime;
+  }
+
+  attached(exchange: Exchange): void {
+    this.#lifetime.attached(exchange);
   }
 
   published(message: Message): Promise<void> | undefined {
@@ -301,16 +325,20 @@ class AliasHooks implements ExchangeHooks {
   }
 
   deleted(): void {
-    this.#onDeleted();
+    this.#lifetime.deleted();
   }
 }
 
 /** A space's exchange is a handle: what is published to it or bound to it concerns this node alone. */
 class SpaceHooks implements ExchangeHooks {
-  readonly #onDeleted: () => void;
+  readonly #lifetime: Lifetime;
 
-  constructor(onDeleted: () => void) {
-    this.#onDeleted = onDeleted;
+  constructor(lifetime: Lifetime) {
+    this.#lifetime = lifetime;
+  }
+
+  attached(exchange: Exchange): void {
+    this.#lifetime.attached(exchange);
   }
 
   published(): undefined {}
@@ -318,6 +346,6 @@ class SpaceHooks implements ExchangeHooks {
   unbound(): void {}
 
   deleted(): void {
-    this.#onDeleted();
+    this.#lifetime.deleted();
   }
 }

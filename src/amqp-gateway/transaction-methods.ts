@@ -9,8 +9,8 @@ export const transactionMethods: Handlers<Extract<MethodName, `tx.${string}` | `
   },
   'tx.select-ok': unexpectedMethod,
   'tx.commit': (channel) => {
-    channel.publishing.commit();
-    channel.reply('tx.commit-ok', {});
+    const done = channel.publishing.commit();
+    return channel.answer(done, false, 'tx.commit-ok', {});
   },
   'tx.commit-ok': unexpectedMethod,
   'tx.rollback': (channel) => {

@@ -38,8 +38,6 @@ class ManualAliases implements AliasHandler {
     return new Promise<void>((resolve, reject) => this.#settle.push({ resolve, reject }));
   }
 
-  restore(): void {}
-
   refusesTransactions(virtualHost: VirtualHost, exchange: string): boolean {
     return virtualHost.findExchange(exchange)?.type === 'x-exchange';
   }
@@ -140,6 +138,28 @@ describe('declaring an alias', () => {
     await client.expect('channel.open-ok');
   });
 
+  it('that fails still lets the client close the channel, when it has asked for that meanwhile', async () => {
+    const { client, aliases } = await withAliases();
+    const close = methodFrame(1, 'channel.close');
+    client.send(declareAlias, methodFrame(1, 'queue.declare', { queue: 'q' }), close);
+    await aliases.settle(new SpaceError('not-found', 'no such space'));
+    expect(await client.expect('channel.close')).toMatchObject({ replyCode: 404 });
+    await client.expect('channel.close-ok');
+    client.send(methodFrame(1, 'channel.close-ok'), methodFrame(1, 'channel.open'));
+    await client.expect('channel.open-ok');
+  });
+
+  it('lets the client close the channel and open it again meanwhile, one after the other', async () => {
+    const { client, aliases } = await withAliases();
+    client.send(declareAlias, methodFrame(1, 'channel.close'), methodFrame(1, 'channel.open'));
+    client.send(methodFrame(1, 'queue.declare', { queue: 'q' }));
+    await aliases.settle();
+    await client.expect('exchange.declare-ok');
+    await client.expect('channel.close-ok');
+    await client.expect('channel.open-ok');
+    await client.expect('queue.declare-ok');
+  });
+
   it('that fails for a reason nobody expected closes the connection with INTERNAL_ERROR, and the log has it', async () => {
     const { client, aliases, log } = await withAliases();
     client.send(declareAlias);
@@ -153,8 +173,8 @@ describe('declaring an alias', () => {
     client.send(declareAlias);
     await aliases.settle(new SpaceError('not-found', 'ä'.repeat(300)));
     const { replyText } = await client.expect('channel.close');
-    expect(replyText).toMatch(/^NOT_FOUND - ä+$/);
-    expect(Buffer.byteLength(replyText)).toBe(254);
+    expect(replyText).toMatch(/^NOT_FOUND - ä+\.\.\.$/);
+    expect(Buffer.byteLength(replyText)).toBe(255);
   });
 
   it('passively is a question to the broker', async () => {

@@ -1,116 +1,13 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { encodeHeader, FRAME_BODY, FRAME_HEADER } from '../../src/amqp-gateway/codec/index.js';
+import { encodeHeader, FRAME_HEADER } from '../../src/amqp-gateway/codec/index.js';
 import { CLOSE_TIMEOUT_MS } from '../../src/amqp-gateway/limits.js';
 import { startGateway } from '../support/amqp-gateway.js';
 import { frame, methodFrame, publication } from '../support/amqp-raw-client.js';
 import { eventually } from '../support/eventually.js';
 
 const header = (bodySize: number) => frame(FRAME_HEADER, 1, encodeHeader(bodySize, {}));
-const body = (octets: string) => frame(FRAME_BODY, 1, Buffer.from(octets));
-const publish = methodFrame(1, 'basic.publish', { routingKey: 'q' });
 
-const noProperties = { clientProperties: {}, mechanism: 'PLAIN', response: Buffer.alloc(0) };
-const noTuning = { channelMax: 0, frameMax: 0, heartbeat: 0 };
-
-describe('a connection is closed with the code of the specification', () => {
-  it.each<[string, Buffer[], { replyCode: number; replyText?: string; classId?: number; methodId?: number }]>(
-    [
-      [
-        'a frame end that is none',
-        [Buffer.from([1, 0, 1, 0, 0, 0, 4, 0, 90, 0, 10, 0])],
-        { replyCode: 501, classId: 0, methodId: 0 },
-      ],
-      ['an unknown frame type', [frame(4, 1, Buffer.alloc(0))], { replyCode: 501 }],
-      ['a frame above frame-max', [Buffer.from([3, 0, 1, 0x7f, 0xff, 0xff, 0xff])], { replyCode: 501 }],
-      ['a heartbeat on a channel', [frame(8, 1, Buffer.alloc(0))], { replyCode: 501 }],
-      ['a heartbeat with a payload', [frame(8, 0, Buffer.from('x'))], { replyCode: 501 }],
-      [
-        'content of another class',
-        [publish, frame(FRAME_HEADER, 1, Buffer.from([0, 50, ...new Uint8Array(12)]))],
-        { replyCode: 501 },
-      ],
-      [
-        'a field beyond its frame',
-        [frame(1, 1, Buffer.from([0, 50, 0, 10, 0, 0, 9, 65]))],
-        { replyCode: 502, classId: 50, methodId: 10 },
-      ],
-      [
-        'octets behind the arguments',
-        [frame(1, 1, Buffer.from([0, 90, 0, 10, 1]))],
-        { replyCode: 502, classId: 90, methodId: 10 },
-      ],
-      ['a method frame without a method', [frame(1, 1, Buffer.alloc(2))], { replyCode: 502 }],
-      [
-        'a method that is none',
-        [frame(1, 1, Buffer.from([0, 60, 3, 231]))],
-        { replyCode: 503, classId: 60, methodId: 999 },
-      ],
-      [
-        'a method of a server',
-        [methodFrame(1, 'queue.declare-ok')],
-        { replyCode: 503, replyText: 'COMMAND_INVALID - unimplemented method' },
-      ],
-      ['basic.deliver from a client', [methodFrame(1, 'basic.deliver')], { replyCode: 503 }],
-      ['basic.cancel-ok, which nobody asked for', [methodFrame(1, 'basic.cancel-ok')], { replyCode: 503 }],
-      ['connection.open on a channel', [methodFrame(1, 'connection.open')], { replyCode: 503 }],
-      ['channel.close-ok on an open channel', [methodFrame(1, 'channel.close-ok')], { replyCode: 503 }],
-      [
-        'connection.open once more',
-        [methodFrame(0, 'connection.open')],
-        { replyCode: 504, classId: 10, methodId: 40 },
-      ],
-      [
-        'connection.start-ok once more',
-        [methodFrame(0, 'connection.start-ok', noProperties)],
-        { replyCode: 504 },
-      ],
-      ['connection.tune-ok once more', [methodFrame(0, 'connection.tune-ok', noTuning)], { replyCode: 504 }],
-      [
-        'connection.secure-ok, which nobody asked for',
-        [methodFrame(0, 'connection.secure-ok', { response: Buffer.alloc(0) })],
-        { replyCode: 504 },
-      ],
-      ['connection.close-ok without a close', [methodFrame(0, 'connection.close-ok')], { replyCode: 504 }],
-      ['connection.blocked from a client', [methodFrame(0, 'connection.blocked')], { replyCode: 503 }],
-      ['channel.flow-ok, which nobody asked for', [methodFrame(1, 'channel.flow-ok')], { replyCode: 503 }],
-      ['a method of another class on channel 0', [methodFrame(0, 'queue.purge')], { replyCode: 504 }],
-      ['content on channel 0', [frame(FRAME_HEADER, 0, encodeHeader(1, {}))], { replyCode: 504 }],
-      [
-        'a channel opened twice',
-        [methodFrame(1, 'channel.open')],
-        { replyCode: 504, replyText: "CHANNEL_ERROR - second 'channel.open' seen" },
-      ],
-      [
-        'a method on a channel that is not open',
-        [methodFrame(9, 'tx.select')],
-        { replyCode: 504, replyText: "CHANNEL_ERROR - expected 'channel.open'" },
-      ],
-      ['content on a channel that is not open', [frame(FRAME_BODY, 9, Buffer.from('x'))], { replyCode: 504 }],
-      ['channel.close on a channel that is not open', [methodFrame(9, 'channel.close')], { replyCode: 504 }],
-      ['a header without a method', [header(1)], { replyCode: 505 }],
-      ['a body without a header', [publish, body('x')], { replyCode: 505, classId: 60, methodId: 40 }],
-      ['a method where a header is due', [publish, publish], { replyCode: 505 }],
-      ['a method where a body is due', [publish, header(2), publish], { replyCode: 505 }],
-      ['a header where a body is due', [publish, header(2), header(2)], { replyCode: 505 }],
-      ['a body beyond its size', [publish, header(2), body('x'), body('xx')], { replyCode: 505 }],
-      [
-        'channel.flow that stops deliveries',
-        [methodFrame(1, 'channel.flow', { active: false })],
-        { replyCode: 540, replyText: 'NOT_IMPLEMENTED - active=false' },
-      ],
-    ],
-  )('for %s', async (_, octets, expected) => {
-    const { rawChannel, connect, gateway } = await startGateway();
-    const bystander = await (await connect()).createChannel();
-    const client = await rawChannel();
-    client.send(...octets);
-    expect(await client.expect('connection.close')).toMatchObject({ ...expected, channel: 0 });
-    client.sendMethod(0, 'connection.close-ok');
-    await client.ended();
-    await bystander.assertQueue('', { exclusive: true });
-    expect(gateway.status()).toMatchObject({ connections: 1, channels: 1 });
-  });
-
+describe('a connection is closed', () => {
   it('as NOT_ALLOWED where it opens more channels than agreed, closed ones not counted', async () => {
     const { raw } = await startGateway();
     const client = await raw();
@@ -124,6 +21,8 @@ describe('a connection is closed with the code of the specification', () => {
     expect(await client.expect('connection.close')).toMatchObject({
       replyCode: 530,
       replyText: 'NOT_ALLOWED - number of channels opened (2) has reached the negotiated channel_max (2)',
+      classId: 0,
+      methodId: 0,
     });
   });
 });
@@ -211,11 +110,26 @@ describe('a connection', () => {
     expect(virtualHost.queue('q', {}).messageCount).toBe(1);
   });
 
-  it('answers connection.close with close-ok, and closes the socket', async () => {
+  it('answers connection.close with close-ok as often as it comes, and leaves closing the socket to the client', async () => {
     const { rawChannel } = await startGateway();
     const client = await rawChannel();
-    client.sendMethod(0, 'connection.close', { replyCode: 200, replyText: 'bye' });
+    const close = methodFrame(0, 'connection.close', { replyCode: 200, replyText: 'bye' });
+    client.send(close, close, methodFrame(1, 'basic.qos'));
+    for (let count = 0; count < 2; count++) await client.expect('connection.close-ok');
+    client.send(close);
     await client.expect('connection.close-ok');
+    client.socket.end();
+    expect(await client.next()).toEqual({ type: 'end' });
+  });
+
+  it('closes the socket some time after close-ok where the client does not', async () => {
+    const { rawChannel } = await startGateway();
+    const client = await rawChannel();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    client.sendMethod(0, 'connection.close');
+    await client.expect('connection.close-ok');
+    vi.advanceTimersByTime(CLOSE_TIMEOUT_MS);
+    vi.useRealTimers();
     expect(await client.next()).toEqual({ type: 'end' });
   });
 

@@ -1,8 +1,9 @@
 import type { ConsumeMessage } from 'amqplib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import type { ContentMessage } from '../../src/amqp-gateway/message.js';
 import { startGateway } from '../support/amqp-gateway.js';
 import type { RawClient } from '../support/amqp-raw-client.js';
-import { publication } from '../support/amqp-raw-client.js';
+import { methodFrame, publication } from '../support/amqp-raw-client.js';
 import { eventually } from '../support/eventually.js';
 import { delivered, withMessages } from './queue-fixture.js';
 
@@ -74,16 +75,18 @@ describe('basic.consume', () => {
     expect(await delivered(client)).toMatchObject({ body: '1' });
   });
 
-  it('from amq.rabbitmq.reply-to is refused: there is no direct reply-to', async () => {
+  it.each([
+    ['x-priority', 'high', '"expected integer, got longstr"'],
+    ['x-priority', 1.5, '"expected integer, got double"'],
+    ['x-priority', true, '"expected integer, got bool"'],
+    ['x-cancel-on-ha-failover', 1, '{unacceptable_type,signedint}'],
+  ])('with %s of %j is refused', async (argument, value, problem) => {
     const client = await withMessages(0);
-    const args = { queue: 'amq.rabbitmq.reply-to', noAck: true };
-    expect(await client.call('basic.consume', args, 'channel.close')).toMatchObject({ replyCode: 404 });
-  });
-
-  it('with a priority that is no integer is refused', async () => {
-    const client = await withMessages(0);
-    const args = { queue: 'q', arguments: { 'x-priority': 'high' } };
-    expect(await client.call('basic.consume', args, 'channel.close')).toMatchObject({ replyCode: 406 });
+    const args = { queue: 'q', arguments: { [argument]: value } };
+    expect(await client.call('basic.consume', args, 'channel.close')).toMatchObject({
+      replyCode: 406,
+      replyText: `PRECONDITION_FAILED - invalid arg '${argument}' for queue 'q' in vhost '/': ${problem}`,
+    });
   });
 });
 
@@ -113,8 +116,9 @@ describe('basic.cancel', () => {
     const client = await withMessages(0, capabilities);
     await client.call('basic.consume', { queue: 'q', consumerTag: 'c' }, 'basic.consume-ok');
     client.sendMethod(1, 'queue.delete', { queue: 'q' });
-    if (told) expect(await client.expect('basic.cancel')).toMatchObject({ consumerTag: 'c', noWait: true });
+    // After the answer, where the client asked for it itself.
     await client.expect('queue.delete-ok');
+    if (told) expect(await client.expect('basic.cancel')).toMatchObject({ consumerTag: 'c', noWait: true });
     // The tag is free again.
     await client.call('queue.declare', { queue: 'q' }, 'queue.declare-ok');
     await client.call('basic.consume', { queue: 'q', consumerTag: 'c' }, 'basic.consume-ok');
@@ -157,6 +161,74 @@ describe('basic.get', () => {
       redelivered: true,
       deliveryTag: 1,
     });
+  });
+});
+
+describe('basic.get from a queue that has to read first', () => {
+  /** The queue answers the first question when `read` is called. */
+  async function reading() {
+    const { rawChannel, virtualHost, gateway } = await startGateway();
+    const client = await rawChannel();
+    await client.call('queue.declare', { queue: 'q' }, 'queue.declare-ok');
+    client.send(publication(1, { routingKey: 'q' }, [Buffer.from('1')]));
+    await client.call('basic.qos', {}, 'basic.qos-ok');
+    const queue = virtualHost.queue('q', {});
+    let read = () => {};
+    const get = vi.spyOn(queue, 'get').mockReturnValueOnce(
+      new Promise((resolve) => {
+        read = resolve;
+      }),
+    );
+    client.send(methodFrame(1, 'basic.get', { queue: 'q' }), methodFrame(1, 'queue.declare', { queue: 'r' }));
+    await eventually(() => get.mock.calls.length === 1);
+    return { client, gateway, queue, get, read: () => read() };
+  }
+
+  it('is answered when that is done, and before anything that was asked later', async () => {
+    const { client, queue, read } = await reading();
+    read();
+    expect(await client.expect('basic.get-ok')).toMatchObject({ deliveryTag: 1, messageCount: 0 });
+    expect((await client.expectContent()).body.toString()).toBe('1');
+    await client.expect('queue.declare-ok');
+    expect(queue.unacknowledgedCount).toBe(1);
+  });
+
+  it('takes nothing where the client has gone meanwhile', async () => {
+    const { client, gateway, queue, get, read } = await reading();
+    client.destroy();
+    await eventually(() => gateway.status().connections === 0);
+    read();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(get).toHaveBeenCalledTimes(1);
+    expect(queue.messageCount).toBe(1);
+  });
+});
+
+describe('rejecting', () => {
+  it.each([
+    ['basic.reject', { deliveryTag: 2 }, [2]],
+    ['basic.nack', { deliveryTag: 2 }, [2]],
+    ['basic.nack', { deliveryTag: 2, multiple: true }, [1, 2]],
+  ] as const)('with %s %j tells the queue, which may have use for the dead', async (name, args, numbers) => {
+    const { rawChannel, virtualHost } = await startGateway();
+    const client = await rawChannel();
+    await client.call('queue.declare', { queue: 'q' }, 'queue.declare-ok');
+    for (let number = 1; number <= 3; number++) {
+      client.send(publication(1, { routingKey: 'q' }, [Buffer.from(`${number}`)]));
+      await client.call('basic.get', { queue: 'q' }, 'basic.get-ok');
+      await client.expectContent();
+    }
+    const queue = virtualHost.queue('q', {});
+    const reject = vi.spyOn(queue, 'reject');
+    client.sendMethod(1, name, args);
+    await client.call('basic.qos', {}, 'basic.qos-ok');
+    expect(reject).toHaveBeenCalledTimes(1);
+    const bodies = [...(reject.mock.calls[0]?.[0] ?? [])].map(({ message }) => {
+      const { bytes, bodyStart, bodyEnd } = message as ContentMessage;
+      return Number(bytes.toString('latin1', bodyStart, bodyEnd));
+    });
+    expect(bodies).toEqual(numbers);
+    expect(queue.unacknowledgedCount).toBe(3 - numbers.length);
   });
 });
 
@@ -245,12 +317,12 @@ describe('acknowledgements', () => {
     async (name) => {
       const client = await consumed(2);
       client.sendMethod(1, name, { requeue: true });
+      if (name === 'basic.recover') await client.expect('basic.recover-ok');
       const again = [await delivered(client), await delivered(client)];
       expect(again).toEqual([
         { tag: 3, redelivered: true, body: '1' },
         { tag: 4, redelivered: true, body: '2' },
       ]);
-      if (name === 'basic.recover') await client.expect('basic.recover-ok');
     },
   );
 

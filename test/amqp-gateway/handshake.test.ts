@@ -1,6 +1,5 @@
-import { connect } from 'amqplib';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { encodeTable, PROTOCOL_HEADER } from '../../src/amqp-gateway/codec/index.js';
+import { PROTOCOL_HEADER } from '../../src/amqp-gateway/codec/index.js';
 import { HANDSHAKE_TIMEOUT_MS } from '../../src/amqp-gateway/limits.js';
 import { startGateway } from '../support/amqp-gateway.js';
 import { frame, GUEST, methodFrame } from '../support/amqp-raw-client.js';
@@ -15,8 +14,9 @@ describe('the handshake', () => {
     const { connect: connectClient } = await startGateway();
     const { connection } = await connectClient();
     expect(connection.serverProperties).toMatchObject({
-      product: 'xspace',
-      version: '1.2.3',
+      product: 'RabbitMQ',
+      version: '3.10.8',
+      xspace_version: '1.2.3',
       overlay_addresses: ['/ip4/127.0.0.1/tcp/4672'],
       capabilities: {
         publisher_confirms: true,
@@ -27,6 +27,7 @@ describe('the handshake', () => {
         consumer_priorities: true,
         authentication_failure_close: true,
         per_consumer_qos: true,
+        direct_reply_to: true,
       },
     });
   });
@@ -92,54 +93,6 @@ describe('the handshake', () => {
     expect(await client.expect('queue.declare-ok')).toMatchObject({ channel: 7 });
   });
 
-  describe('login', () => {
-    it('takes AMQPLAIN', async () => {
-      const client = await (await startGateway()).raw();
-      client.expectFrames();
-      client.send(PROTOCOL_HEADER);
-      await client.expect('connection.start');
-      client.startOk([], encodeTable({ LOGIN: 'guest', PASSWORD: 'guest' }), 'AMQPLAIN');
-      await client.expect('connection.tune');
-    });
-
-    it('that is refused closes the connection with ACCESS_REFUSED where the client can take that', async () => {
-      const { port } = await startGateway();
-      await expect(connect(`amqp://guest:wrong@127.0.0.1:${port}`)).rejects.toThrow(
-        'ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN',
-      );
-    });
-
-    it('that is refused closes the socket without a word where the client cannot take more', async () => {
-      const { raw, log } = await startGateway();
-      const client = await raw();
-      client.expectFrames();
-      client.send(PROTOCOL_HEADER);
-      await client.expect('connection.start');
-      client.startOk([], Buffer.from('\0nobody\0wrong'));
-      expect(await client.next()).toEqual({ type: 'end' });
-      expect(log.join()).toContain('Login was refused');
-    });
-
-    it.each<[string, Buffer, number]>([
-      ['PLAIN', Buffer.from('guest'), 502],
-      ['PLAIN', Buffer.from('\0guest\0guest\0guest'), 502],
-      ['AMQPLAIN', Buffer.from('junk'), 502],
-      ['AMQPLAIN', encodeTable({ LOGIN: 'guest', PASSWORD: 7 }), 502],
-      ['SCRAM-SHA-256', Buffer.from('n,,n=guest,r=x'), 503],
-    ])(
-      'with mechanism %s and a response that it does not have is refused',
-      async (mechanism, response, replyCode) => {
-        const client = await (await startGateway()).raw();
-        client.expectFrames();
-        client.send(PROTOCOL_HEADER);
-        await client.expect('connection.start');
-        client.startOk([], response, mechanism);
-        expect(await client.expect('connection.close')).toMatchObject({ replyCode });
-        expect(await client.next()).toEqual({ type: 'end' });
-      },
-    );
-  });
-
   describe('tuning', () => {
     async function tuned(tuning: { frameMax?: number; channelMax?: number; heartbeat?: number }) {
       const client = await (await startGateway()).raw();
@@ -196,27 +149,54 @@ describe('the handshake', () => {
   });
 
   it.each([
-    ['another method', methodFrame(0, 'connection.open'), 503],
-    ['a method on another channel', methodFrame(1, 'channel.open'), 503],
-    ['a content header', frame(2, 0, Buffer.alloc(14)), 505],
-    ['a method that is none', frame(1, 0, Buffer.from([0, 10, 0, 99])), 503],
-    ['arguments that are none', frame(1, 0, Buffer.from([0, 10, 0, 11, 0, 0, 0, 9])), 502],
-    ['an unknown frame type', frame(9, 0, Buffer.alloc(0)), 501],
-    ['a frame that is too large', Buffer.from([1, 0, 0, 0x7f, 0, 0, 0]), 501],
-  ])(
-    'ends with the code of the specification where %s comes instead of start-ok',
-    async (_, octets, replyCode) => {
-      const { raw, connect: connectClient } = await startGateway();
-      const client = await raw();
-      client.expectFrames();
-      client.send(PROTOCOL_HEADER);
-      await client.expect('connection.start');
-      client.send(octets);
-      expect(await client.expect('connection.close')).toMatchObject({ replyCode, channel: 0 });
-      expect(await client.next()).toEqual({ type: 'end' });
-      await connectClient();
-    },
-  );
+    [
+      'another method',
+      methodFrame(0, 'connection.open'),
+      {
+        replyCode: 504,
+        replyText: 'CHANNEL_ERROR - unexpected method in connection state starting',
+        methodId: 40,
+      },
+    ],
+    [
+      'a method on another channel',
+      methodFrame(1, 'channel.open'),
+      { replyCode: 505, replyText: 'UNEXPECTED_FRAME - type 1, all octets = <<0,20,0,10,0>>', methodId: 0 },
+    ],
+    ['a content header', frame(2, 0, Buffer.alloc(14)), { replyCode: 505, methodId: 0 }],
+    ['a method that is none', frame(1, 0, Buffer.from([0, 10, 0, 99])), { replyCode: 503 }],
+    [
+      'arguments that are none',
+      frame(1, 0, Buffer.from([0, 10, 0, 11, 0, 0, 0, 9])),
+      { replyCode: 501, replyText: 'FRAME_ERROR - cannot decode <<0,0,0,9>>', classId: 10, methodId: 11 },
+    ],
+    [
+      'an unknown frame type',
+      frame(9, 0, Buffer.alloc(0)),
+      { replyCode: 501, replyText: 'FRAME_ERROR - type 9, all octets = <<>>: unknown_frame' },
+    ],
+    ['a heartbeat with a payload', frame(8, 0, Buffer.from('x')), { replyCode: 501 }],
+    ['a frame that is too large', Buffer.from([1, 0, 0, 0x7f, 0, 0, 0]), { replyCode: 501 }],
+  ])('ends with the code of RabbitMQ where %s comes instead of start-ok', async (_, octets, expected) => {
+    const { raw, connect: connectClient } = await startGateway();
+    const client = await raw();
+    client.expectFrames();
+    client.send(PROTOCOL_HEADER);
+    await client.expect('connection.start');
+    client.send(octets);
+    expect(await client.expect('connection.close')).toMatchObject({ ...expected, channel: 0 });
+    expect(await client.next()).toEqual({ type: 'end' });
+    await connectClient();
+  });
+
+  it('passes over heartbeats', async () => {
+    const client = await (await startGateway()).raw();
+    client.expectFrames();
+    client.send(PROTOCOL_HEADER, frame(8, 0, Buffer.alloc(0)));
+    await client.expect('connection.start');
+    client.startOk([]);
+    await client.expect('connection.tune');
+  });
 
   it('is over without harm when the client leaves, politely or not, at any step', async () => {
     const { raw, gateway, log } = await startGateway();

@@ -1,8 +1,12 @@
+import { Socket } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
+import { encodeHeader, FRAME_HEADER } from '../../src/amqp-gateway/codec/index.js';
+import { KEEP_ALIVE_IDLE_MS } from '../../src/amqp-gateway/limits.js';
 import { startGateway } from '../support/amqp-gateway.js';
 import type { RawClient } from '../support/amqp-raw-client.js';
-import { publication } from '../support/amqp-raw-client.js';
+import { frame, methodFrame, publication } from '../support/amqp-raw-client.js';
 import { eventually } from '../support/eventually.js';
+import { withLength } from './codec/octets.js';
 
 /** The same limits, small enough to be reached. */
 vi.mock('../../src/amqp-gateway/limits.js', async (original) => ({
@@ -13,6 +17,19 @@ vi.mock('../../src/amqp-gateway/limits.js', async (original) => ({
   MAX_TRANSACTION_BYTES: 1000,
   MAX_TRANSACTION_OPERATIONS: 5,
 }));
+
+/** So many tables, one in the other. */
+function deepTable(depth: number): Buffer {
+  let table = withLength(Buffer.alloc(0));
+  for (let at = 1; at < depth; at++) table = withLength(Buffer.concat([Buffer.from('\x01tF'), table]));
+  return table;
+}
+
+/** One more value than the array in it has. */
+function longTable(values: number): Buffer {
+  const array = withLength(Buffer.alloc(values, 'V'));
+  return withLength(Buffer.concat([Buffer.from('\x01aA'), array]));
+}
 
 const message = (size: number) => publication(1, { routingKey: 'q' }, [Buffer.alloc(size)]);
 
@@ -40,6 +57,36 @@ describe('at its limit', () => {
     clients[2]?.destroy();
     await eventually(() => gateway.status().connections === 0);
     await eventually(async () => (await rawChannel()) !== undefined);
+  });
+
+  it('of silence, TCP asks whether the client is still there, also where it wants no heartbeats', async () => {
+    const keepAlive = vi.spyOn(Socket.prototype, 'setKeepAlive');
+    const { raw } = await startGateway();
+    await (await raw()).open({ heartbeat: 0 });
+    expect(keepAlive).toHaveBeenCalledWith(true, KEEP_ALIVE_IDLE_MS);
+    keepAlive.mockRestore();
+  });
+
+  it.each([
+    ['depth', 'nested more than 32 deep', deepTable(33)],
+    ['values', 'more than 16384 values in one table', longTable(16_384)],
+  ])('of %s, headers close the connection with SYNTAX_ERROR', async (_, text, table) => {
+    const { client } = await withQueue();
+    const header = Buffer.concat([encodeHeader(0, { headers: {} }).subarray(0, -4), table]);
+    client.send(methodFrame(1, 'basic.publish'), frame(FRAME_HEADER, 1, header));
+    expect(await client.expect('connection.close')).toMatchObject({
+      replyCode: 502,
+      replyText: expect.stringContaining(text),
+      classId: 60,
+      methodId: 40,
+    });
+  });
+
+  it('of headers, which are as large as a frame, closes the connection with FRAME_ERROR', async () => {
+    const { client } = await withQueue();
+    const header = encodeHeader(0, { headers: { long: 'x'.repeat(131_072) } });
+    client.send(methodFrame(1, 'basic.publish'), frame(FRAME_HEADER, 1, header));
+    expect(await client.expect('connection.close')).toMatchObject({ replyCode: 501 });
   });
 
   it('of consumers, a channel closes its connection with NOT_ALLOWED', async () => {

@@ -133,6 +133,36 @@ describe('basic.qos', () => {
     for (let count = 0; count < 3; count++) await delivered(client);
   });
 
+  it('with global lets nobody have anything while the channel is full, as in RabbitMQ', async () => {
+    const client = await withMessages(2);
+    await client.call('basic.qos', { prefetchCount: 1, global: true }, 'basic.qos-ok');
+    await client.call('basic.consume', { queue: 'q', consumerTag: 'acknowledging' }, 'basic.consume-ok');
+    const { tag } = await delivered(client);
+    await client.call('basic.consume', { queue: 'q', consumerTag: 'free', noAck: true }, 'basic.consume-ok');
+    const declare = { queue: 'q', passive: true };
+    expect(await client.call('queue.declare', declare, 'queue.declare-ok')).toMatchObject({
+      messageCount: 1,
+    });
+    await client.call('basic.cancel', { consumerTag: 'acknowledging' }, 'basic.cancel-ok');
+    client.sendMethod(1, 'basic.ack', { deliveryTag: tag });
+    expect(await client.expect('basic.deliver')).toMatchObject({ consumerTag: 'free' });
+  });
+
+  it('with global gives every queue its turn where the channel has room for one message', async () => {
+    const client = await withMessages(3);
+    await client.call('queue.declare', { queue: 'other' }, 'queue.declare-ok');
+    client.send(publication(1, { routingKey: 'other' }, [Buffer.from('of the other')]));
+    await client.call('basic.qos', { prefetchCount: 1, global: true }, 'basic.qos-ok');
+    await client.call('basic.consume', { queue: 'q' }, 'basic.consume-ok');
+    const first = await delivered(client);
+    await client.call('basic.consume', { queue: 'other' }, 'basic.consume-ok');
+    client.sendMethod(1, 'basic.ack', { deliveryTag: first.tag });
+    const second = await delivered(client);
+    client.sendMethod(1, 'basic.ack', { deliveryTag: second.tag });
+    const third = await delivered(client);
+    expect([second.body, third.body]).toContain('of the other');
+  });
+
   it('with a size is not implemented, as in RabbitMQ', async () => {
     const client = await withMessages(0);
     expect(await client.call('basic.qos', { prefetchSize: 1000 }, 'connection.close')).toMatchObject({

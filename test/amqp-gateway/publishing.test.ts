@@ -156,32 +156,51 @@ describe('a published message', () => {
     [
       'another user in user-id',
       { userId: 'bob' },
-      'channel.close',
-      406,
       "user_id property set to 'bob' but authenticated user was 'guest'",
     ],
-    ['an expiration', { expiration: '1000' }, 'connection.close', 540, 'expiration'],
-    ['CC', { headers: { CC: ['other'] } }, 'connection.close', 540, 'CC'],
-    ['BCC', { headers: { BCC: ['other'] } }, 'connection.close', 540, 'BCC'],
+    ['an expiration that is no number', { expiration: 'soon' }, "invalid expiration 'soon': no_integer"],
     [
-      'direct reply-to',
+      'an expiration in another unit',
+      { expiration: '10s' },
+      `invalid expiration '10s': {leftover_string,"s"}`,
+    ],
+    ['a delivery mode that is none', { deliveryMode: 3 }, 'invalid message: {delivery_mode_unknown,3}'],
+    [
+      'CC that is no list',
+      { headers: { CC: 'other' } },
+      'invalid message: {unacceptable_type_in_header,"CC",longstr}',
+    ],
+    [
+      'BCC that is no list',
+      { headers: { BCC: 7 } },
+      'invalid message: {unacceptable_type_in_header,"BCC",signedint}',
+    ],
+    [
+      'direct reply-to, where nobody consumes that',
       { replyTo: 'amq.rabbitmq.reply-to' },
-      'channel.close',
-      406,
       'fast reply consumer does not exist',
     ],
-  ] as const)('with %s is refused', async (_, properties, close, replyCode, text) => {
+    [
+      'several faults, for the first in the order of RabbitMQ',
+      { userId: 'bob', expiration: 'x', deliveryMode: 3, headers: { CC: 1 } },
+      "user_id property set to 'bob' but authenticated user was 'guest'",
+    ],
+  ] as const)('with %s is refused', async (_, properties, text) => {
     const client = await (await startGateway()).rawChannel();
     client.send(publication(1, { routingKey: 'q' }, [Buffer.from('x')], properties));
-    const refusal = await client.expect(close);
-    expect(refusal).toMatchObject({ replyCode });
-    expect(refusal.replyText).toContain(text);
+    expect(await client.expect('channel.close')).toMatchObject({
+      replyCode: 406,
+      replyText: `PRECONDITION_FAILED - ${text}`,
+      classId: 60,
+      methodId: 40,
+    });
   });
 
   it.each([
     ['its own user in user-id', { userId: 'guest' }],
     ['CC somewhere in its headers', { headers: { kind: 'CC', ACCOUNT: 'CC', nested: { CC: 'x' } } }],
     ['a reply-to that looks like direct reply-to', { replyTo: 'not.amq.rabbitmq.reply-to' }],
+    ['an expiration and a delivery mode', { expiration: '1000', deliveryMode: 1 }],
   ])('with %s is accepted', async (_, properties) => {
     const client = await (await startGateway()).rawChannel();
     client.send(publication(1, { routingKey: 'q' }, [Buffer.from('x')], properties));
@@ -254,6 +273,7 @@ describe('a mandatory message', () => {
 describe('publisher confirms', () => {
   it('count from confirm.select, and are sent together for what came together', async () => {
     const client = await (await startGateway()).rawChannel();
+    await client.call('queue.declare', { queue: 'q' }, 'queue.declare-ok');
     client.send(publication(1, { routingKey: 'q' }, [Buffer.from('not counted')]));
     await client.call('confirm.select', {}, 'confirm.select-ok');
     const one = publication(1, { routingKey: 'q' }, [Buffer.from('x')]);
@@ -261,6 +281,19 @@ describe('publisher confirms', () => {
     expect(await client.expect('basic.ack')).toMatchObject({ deliveryTag: 100, multiple: true });
     client.send(one);
     expect(await client.expect('basic.ack')).toMatchObject({ deliveryTag: 101, multiple: false });
+  });
+
+  it('are sent one by one for what no queue takes, each behind its basic.return, as in RabbitMQ', async () => {
+    const client = await (await startGateway()).rawChannel();
+    await client.call('confirm.select', {}, 'confirm.select-ok');
+    const plain = publication(1, { routingKey: 'nowhere' }, [Buffer.from('x')]);
+    const mandatory = publication(1, { routingKey: 'nowhere', mandatory: true }, [Buffer.from('x')]);
+    client.send(plain, mandatory, plain);
+    expect(await client.expect('basic.ack')).toMatchObject({ deliveryTag: 1, multiple: false });
+    await client.expect('basic.return');
+    await client.expectContent();
+    expect(await client.expect('basic.ack')).toMatchObject({ deliveryTag: 2, multiple: false });
+    expect(await client.expect('basic.ack')).toMatchObject({ deliveryTag: 3, multiple: false });
   });
 
   it('are selected twice without harm', async () => {

@@ -1,25 +1,31 @@
 import { describe, expect, it } from 'vitest';
+import type { ExchangeSpec } from '../../src/broker/index.js';
 import { SpaceError } from '../../src/overlay/index.js';
 import { outgoing } from '../overlay/messages.js';
 import { eventually } from '../support/eventually.js';
 import { ManualHandle, ManualSession, manualPoint, startManual } from './manual-spaces.js';
-import { bodies, boundQueue, join, publish } from './space-exchange-fixture.js';
+import type { SpaceNode } from './space-exchange-fixture.js';
+import { bodies, boundQueue, join, publish, roundTrip } from './space-exchange-fixture.js';
 
 const alias = {
-  name: 'b',
   type: 'x-exchange',
   durable: true,
   autoDelete: false,
   internal: false,
   arguments: manualPoint,
 };
-const space = { ...alias, name: 'market', type: 'x-exchangespace', arguments: { implementation: 'manual' } };
+const space = { ...alias, type: 'x-exchangespace', arguments: { implementation: 'manual' } };
+
+/** As the broker does it with what its store has. */
+function restore({ spaceExchange, virtualHost }: SpaceNode, name: string, spec: ExchangeSpec): void {
+  virtualHost.declareExchange(name, spec, spaceExchange.restoreDecoration(virtualHost, name, spec));
+}
 
 /** A node whose alias `b` was restored; the test says when it is joined. */
 async function startRestored() {
   const setup = await startManual();
   const { spaces, node } = setup;
-  node.spaceExchange.restore(node.virtualHost, alias);
+  restore(node, 'b', alias);
   const attempt = async (number: number) => {
     await eventually(() => expect(spaces.joins.length).toBe(number));
     return spaces.joins[number - 1] ?? expect.fail();
@@ -99,14 +105,13 @@ describe('a restored alias', () => {
 
   it('with arguments that were never accepted is refused', async () => {
     const { node } = await startManual();
-    const restore = () => node.spaceExchange.restore(node.virtualHost, { ...alias, arguments: {} });
-    expect(restore).toThrow("argument 'exchangespace'");
+    expect(() => restore(node, 'b', { ...alias, arguments: {} })).toThrow("argument 'exchangespace'");
   });
 
   it('of an implementation that the node does not have stays local, and says why', async () => {
     const { node, channel } = await startManual();
     const exchangespace = { implementation: 'gone', space: 'market' };
-    node.spaceExchange.restore(node.virtualHost, { ...alias, arguments: { ...manualPoint, exchangespace } });
+    restore(node, 'b', { ...alias, arguments: { ...manualPoint, exchangespace } });
     const queue = await boundQueue(channel, 'b');
     await publish(channel, 'b', 'k');
     expect(await bodies(channel, queue)).toEqual(['k']);
@@ -117,22 +122,24 @@ describe('a restored alias', () => {
 describe('a restored space', () => {
   it('is declared in the background, and deleted as any other', async () => {
     const { spaces, node, channel } = await startManual();
-    node.spaceExchange.restore(node.virtualHost, space);
+    restore(node, 'market', space);
     await channel.checkExchange('market');
     await eventually(() => expect(spaces.declares.length).toBe(1));
     const handle = new ManualHandle();
     spaces.declares[0]?.answer.resolve(handle);
+    await roundTrip(node);
     await channel.deleteExchange('market');
     expect(handle.calls).toEqual(['delete']);
   });
 
-  it('that cannot be declared is only a name, which can be deleted', async () => {
+  it('that is deleted before it is declared is a name that goes, and what was declared too late is left', async () => {
     const { spaces, node, channel } = await startManual();
-    node.spaceExchange.restore(node.virtualHost, space);
+    restore(node, 'market', space);
     await eventually(() => expect(spaces.declares.length).toBe(1));
-    spaces.declares[0]?.answer.reject(new SpaceError('conflict', 'owned by another'));
-    await eventually(() => expect(node.spaceLog).toEqual(['warn not there yet, is tried again']));
     await channel.deleteExchange('market');
     expect(node.virtualHost.findExchange('market')).toBeUndefined();
+    const handle = new ManualHandle();
+    spaces.declares[0]?.answer.resolve(handle);
+    await eventually(() => expect(handle.calls).toEqual(['close']));
   });
 });

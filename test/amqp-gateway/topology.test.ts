@@ -146,12 +146,6 @@ describe('queues', () => {
     await channel.assertExchange('x', 'topic', { arguments: { 'my-own': 1 } });
     await channel.assertExchange('x', 'topic');
   });
-
-  it('refuse arguments that mean nothing here yet with NOT_IMPLEMENTED', async () => {
-    const client = await (await startGateway()).rawChannel();
-    const args = { queue: 'q', arguments: { 'x-message-ttl': 1000 } };
-    expect(await client.call('queue.declare', args, 'connection.close')).toMatchObject({ replyCode: 540 });
-  });
 });
 
 it('deleting and unbinding what is not there is no error, as in RabbitMQ', async () => {

@@ -4,6 +4,7 @@ import type { AliasHandler, Gateway } from '../../src/amqp-gateway/index.js';
 import { createGateway } from '../../src/amqp-gateway/index.js';
 import type { VirtualHost } from '../../src/broker/index.js';
 import { Broker, MemoryAccount } from '../../src/broker/index.js';
+import type { LevelStore } from '../../src/broker/store/index.js';
 import { exchangeTypes } from '../../src/overlay/index.js';
 import { RawClient } from './amqp-raw-client.js';
 import { teardown } from './teardown.js';
@@ -12,6 +13,7 @@ const PLENTY_BYTES = 1024 * 1024 * 1024;
 
 export interface TestGateway {
   readonly gateway: Gateway;
+  readonly broker: Broker;
   readonly virtualHost: VirtualHost;
   readonly memory: MemoryAccount;
   readonly port: number;
@@ -28,13 +30,20 @@ export interface TestGateway {
 
 /** A gateway in this process, on a port of its own; it is closed after the test, and its clients with it. */
 export async function startGateway(
-  options: { readonly memoryBytes?: number; readonly spaceExchange?: AliasHandler } = {},
+  options: {
+    readonly memoryBytes?: number;
+    readonly spaceExchange?: AliasHandler;
+    /** What is durable goes here; the test opens and closes it. */
+    readonly store?: LevelStore;
+  } = {},
 ): Promise<TestGateway> {
   const memory = new MemoryAccount({
     limitBytes: options.memoryBytes ?? PLENTY_BYTES,
     limitEntries: 10_000_000,
   });
-  const broker = new Broker({ exchangeTypes, memory });
+  const { store } = options;
+  const broker = new Broker({ exchangeTypes, memory, storage: store });
+  teardown(() => broker.stop());
   const log: string[] = [];
   const at = (level: string) => (_: object, text: string) => {
     log.push(`${level} ${text}`);
@@ -45,8 +54,9 @@ export async function startGateway(
     broker,
     memory,
     logger,
-    serverProperties: { version: '1.2.3', overlay_addresses: ['/ip4/127.0.0.1/tcp/4672'] },
+    serverProperties: { xspace_version: '1.2.3', overlay_addresses: ['/ip4/127.0.0.1/tcp/4672'] },
     ...(spaceExchange && { spaceExchange }),
+    ...(store && { disk: store.disk }),
   });
   const { port } = await gateway.listen({ host: '127.0.0.1', port: 0 });
   teardown(() => gateway.close());
@@ -60,6 +70,7 @@ export async function startGateway(
   };
   return {
     gateway,
+    broker,
     virtualHost,
     memory,
     port,

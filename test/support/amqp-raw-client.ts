@@ -155,6 +155,11 @@ export class RawClient {
     return new RawClient(socket);
   }
 
+  /** On a socket that is connected, such as one of TLS. */
+  static on(socket: Socket): RawClient {
+    return new RawClient(socket);
+  }
+
   destroy(): void {
     this.socket.destroy();
   }

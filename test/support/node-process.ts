@@ -18,6 +18,7 @@ export interface NodeOptions {
   readonly amqpListen?: string;
   /** A multiaddr. */
   readonly overlayListen?: string;
+  /** Without `--data-dir` it keeps nothing. */
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** A command to run the node with, as `['ip', 'netns', 'exec', 'left']`. It must exec: the pid stays the node's. */
@@ -28,6 +29,7 @@ export interface NodeOptions {
 interface ReadyLine {
   readonly event: 'ready';
   readonly amqp: readonly string[];
+  readonly amqps?: readonly string[];
   readonly overlay: readonly string[];
   readonly peerId: string;
 }
@@ -51,6 +53,8 @@ export class NodeProcess {
   readonly pid: number;
   /** With the default user: some clients take none from a URL without. */
   readonly amqpUrl: string;
+  /** Its listeners with TLS, as `amqps://host:port`. */
+  readonly amqps: readonly string[];
   readonly host: string;
   readonly port: number;
   /** Multiaddrs that end in `/p2p/<peerId>`: what other nodes take as seeds. */
@@ -66,6 +70,7 @@ export class NodeProcess {
     this.name = name;
     this.pid = child.pid ?? 0;
     this.amqpUrl = `amqp://guest:guest@${hostname}:${port}`;
+    this.amqps = ready.amqps ?? [];
     this.host = hostname;
     this.port = Number(port);
     this.overlay = ready.overlay;
@@ -142,6 +147,7 @@ function commandLine(name: string, options: NodeOptions): string[] {
     ...['--name', name, '--log-format', 'json'],
     ...['--amqp-listen', options.amqpListen ?? '127.0.0.1:0'],
     ...['--overlay-listen', options.overlayListen ?? '/ip4/127.0.0.1/tcp/0'],
+    ...(options.flags?.includes('--data-dir') ? [] : ['--in-memory']),
     ...(options.flags ?? []),
   ];
 }

@@ -9,8 +9,9 @@ import { scratch } from './writer.js';
 /** Class basic, the only one with content (AMQP 0-9-1 §1.8). */
 const CLASS_BASIC = 60;
 
-/** Where the flags are in the payload: after class id, weight and body size. */
+/** Where the flags are in the payload, after class id, weight and body size; and the properties after them. */
 const FLAGS_OFFSET = 12;
+export const PROPERTIES_OFFSET = FLAGS_OFFSET + 2;
 
 /** What opens the payload of a content header frame (AMQP 0-9-1 §4.2.6.1). */
 export interface ContentHeader {
@@ -46,7 +47,7 @@ const ALL_FLAGS = PLANS.reduce((flags, plan) => flags | plan.flag, 0);
  * Reads what opens the header, and checks the properties without decoding them: a header that passes can be sent on
  * to others, and {@link decodeProperties} will not throw.
  *
- * @throws CodecError `frame-error` for another class than basic (§4.2.6.1), `syntax-error` for anything else
+ * @throws CodecError `unexpected-frame` for another class than basic or a weight, `syntax-error` for anything else
  */
 export function decodeHeader(bytes: Buffer, start: number, end: number): ContentHeader {
   const reader = new Reader(bytes, start, end);
@@ -99,26 +100,6 @@ export function encodeHeader(bodySize: number, properties: Properties): Buffer {
   }
   writer.patchShort(FLAGS_OFFSET, flags);
   return writer.copy();
-}
-
-/**
- * The same header without one property. Every other octet stays: decoding and encoding again could change the types
- * of numbers in the headers.
- */
-export function withoutProperty(bytes: Buffer, start: number, end: number, property: PropertyName): Buffer {
-  const reader = new Reader(bytes, start, end);
-  const { flags } = readOpening(reader);
-  let from = end;
-  let to = end;
-  for (const plan of PLANS) {
-    if ((flags & plan.flag) === 0) continue;
-    const position = reader.position;
-    check(reader, plan);
-    if (plan.name === property) [from, to] = [position, reader.position];
-  }
-  const header = Buffer.concat([bytes.subarray(start, from), bytes.subarray(to, end)]);
-  header.writeUInt16BE(flags & ~PROPERTY_FLAGS[property], FLAGS_OFFSET);
-  return header;
 }
 
 function readOpening(reader: Reader): ContentHeader {

@@ -1,3 +1,4 @@
+import { erlangBinary } from './erlang-term.js';
 import { CodecError } from './errors.js';
 import { PARTIAL_FRAME_BYTES } from './limits.js';
 
@@ -17,7 +18,7 @@ const NOTHING = Buffer.alloc(0);
 /** AMQP 0-9-1 §4.2.2: what a client opens the connection with; what a server answers when it wants another version. */
 export const PROTOCOL_HEADER = Buffer.from('AMQP\x00\x00\x09\x01', 'latin1');
 
-/** Takes frames in the order of the wire. */
+/** Takes frames in the order of the wire, of whatever type. */
 export interface FrameSink {
   /**
    * The payload is the range of `bytes`, which is only lent until this returns. An error thrown here leaves `parse`
@@ -32,7 +33,10 @@ export interface FrameSink {
  * After an error the parser is of no further use.
  */
 export class FrameParser {
-  /** The largest frame that is taken, {@link FRAME_OVERHEAD_BYTES} included: frame-max. Can be set after the tuning. */
+  /**
+   * frame-max, which can be set after the tuning. As in RabbitMQ, it is payloads that may be as large: quite a few clients do
+   * not take {@link FRAME_OVERHEAD_BYTES} off.
+   */
   maxFrameBytes: number;
   readonly #sink: FrameSink;
   /** The beginning of the frame that has not arrived completely: `#heldBytes` of it, of `#neededBytes`. */
@@ -46,7 +50,7 @@ export class FrameParser {
     this.maxFrameBytes = maxFrameBytes;
   }
 
-  /** @throws CodecError `frame-error`, as soon as a frame's header has arrived, or its end */
+  /** @throws CodecError `frame-error` for a frame that is too large, or has another end than it should */
   parse(chunk: Buffer): void {
     let position = 0;
     while (this.#heldBytes > 0 && position < chunk.length) position = this.#resume(chunk, position);
@@ -95,38 +99,30 @@ export class FrameParser {
 
   /** Returns the size of the frame that starts at `start`. */
   #checkHeader(bytes: Buffer, start: number): number {
-    const type = bytes[start];
     const payloadBytes = bytes.readUInt32BE(start + 3);
-    switch (type) {
-      case FRAME_METHOD:
-      case FRAME_HEADER:
-      case FRAME_BODY:
-        break;
-      case FRAME_HEARTBEAT:
-        // AMQP 0-9-1 §4.2.7: heartbeats travel on channel 0 and are empty; another one is a frame error.
-        if (payloadBytes > 0 || bytes.readUInt16BE(start + 1) !== 0) {
-          throw new CodecError('frame-error', 'heartbeat with a payload or a channel');
-        }
-        break;
-      default:
-        throw new CodecError('frame-error', `no frame type ${type}`);
+    if (payloadBytes > this.maxFrameBytes) {
+      const problem = `{frame_too_large,${payloadBytes},${this.maxFrameBytes - FRAME_OVERHEAD_BYTES}}`;
+      throw new CodecError('frame-error', `type ${bytes[start]}, all octets = <<>>: ${problem}`);
     }
-    const frameBytes = payloadBytes + FRAME_OVERHEAD_BYTES;
-    if (frameBytes > this.maxFrameBytes) {
-      throw new CodecError(
-        'frame-error',
-        `frame of ${frameBytes} octets, ${this.maxFrameBytes} is the limit`,
-      );
-    }
-    return frameBytes;
+    return payloadBytes + FRAME_OVERHEAD_BYTES;
   }
 
   #emit(bytes: Buffer, start: number, frameBytes: number): void {
     const end = start + frameBytes - 1;
     if (bytes[end] !== FRAME_END) {
-      throw new CodecError('frame-error', `frame ends with octet ${bytes[end]} instead of ${FRAME_END}`);
+      const frame = describeFrame(bytes.readUInt8(start), bytes, start + HEADER_BYTES, end);
+      throw new CodecError('frame-error', `${frame}: {invalid_frame_end_marker,${bytes[end]}}`);
     }
     const channel = bytes.readUInt16BE(start + 1);
     this.#sink.frame(bytes.readUInt8(start), channel, bytes, start + HEADER_BYTES, end);
   }
+}
+
+const SNIPPET_BYTES = 16;
+
+/** How RabbitMQ's texts name a frame. The range is its payload. */
+export function describeFrame(type: number, bytes: Buffer, start: number, end: number): string {
+  const whole = end - start <= SNIPPET_BYTES;
+  const snippet = bytes.subarray(start, whole ? end : start + SNIPPET_BYTES);
+  return `type ${type}, ${whole ? 'all' : `first ${SNIPPET_BYTES}`} octets = ${erlangBinary(snippet)}`;
 }

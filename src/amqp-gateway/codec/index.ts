@@ -3,13 +3,14 @@ export {
   decodeProperties,
   encodeHeader,
   PROPERTY_FLAGS,
-  withoutProperty,
 } from './content-header.js';
+export { erlangBinary, erlangString } from './erlang-term.js';
 export { CodecError } from './errors.js';
 export type { FieldTable, FieldValue } from './field-table.js';
-export { Decimal } from './field-table.js';
+export { Decimal, FIELD_TYPE } from './field-table.js';
 export type { FrameSink } from './frame-parser.js';
 export {
+  describeFrame,
   FRAME_BODY,
   FRAME_END,
   FRAME_HEADER,
@@ -23,4 +24,8 @@ export { MAX_SHORT_STRING_BYTES } from './limits.js';
 export { decodeMethod, encodeMethod } from './method-codec.js';
 export type { Method, MethodArguments, MethodName } from './methods.js';
 export type { Properties, PropertyName } from './properties.js';
-export { decodeTable, encodeTable } from './table.js';
+export { editHeader, propertyEnd, propertyStart } from './property-octets.js';
+export type { RawField } from './raw-fields.js';
+export { rawFields } from './raw-fields.js';
+export { decodeTable, encodeRevisedTable, encodeShortString, encodeTable } from './table.js';
+export { MALFORMED_UTF8 } from './text.js';

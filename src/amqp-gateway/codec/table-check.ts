@@ -38,7 +38,8 @@ function checkValues(reader: Reader, bounds: TableBounds, named: boolean): void 
   reader.leave(outerEnd);
 }
 
-function checkValue(reader: Reader, bounds: TableBounds): void {
+/** Passes over the type of one value and the value. */
+export function checkValue(reader: Reader, bounds: TableBounds): void {
   bounds.countValue();
   const type = reader.octet();
   const octets = FIXED_OCTETS.get(type);

@@ -1,6 +1,7 @@
 import { CodecError, inField } from './errors.js';
 import type { FieldTable, FieldValue } from './field-table.js';
 import { Decimal, FIELD_TYPE } from './field-table.js';
+import type { RawValues } from './raw-fields.js';
 import { TableBounds } from './table-bounds.js';
 import { secondsOf } from './timestamp.js';
 import type { Writer } from './writer.js';
@@ -14,10 +15,27 @@ const MAX_INT32 = 0x7fff_ffff;
  */
 export class TableWriter {
   readonly #writer: Writer;
+  readonly #known: RawValues | undefined;
   readonly #bounds = new TableBounds('unencodable');
 
-  constructor(writer: Writer) {
+  /** `known`: values that were decoded and come back unchanged keep their octets, and with them their types. */
+  constructor(writer: Writer, known?: RawValues) {
     this.#writer = writer;
+    this.#known = known;
+  }
+
+  /** A table whose entries may be as they were in the one that was decoded: `decoded`. */
+  revised(table: FieldTable, decoded: FieldTable): void {
+    const length = this.#writer.beginLength();
+    this.#bounds.descend();
+    for (const [name, value] of Object.entries(table)) {
+      const octets = Object.is(value, decoded[name]) ? this.#known?.byName.get(name) : undefined;
+      this.#writer.shortString(name);
+      if (octets === undefined) this.#value(value);
+      else this.#writer.octets(octets);
+    }
+    this.#bounds.ascend();
+    this.#writer.endLength(length);
   }
 
   /** The length and the entries. */
@@ -71,9 +89,12 @@ export class TableWriter {
         this.#writer.octet(FIELD_TYPE.boolean);
         this.#writer.octet(value ? 1 : 0);
         break;
-      case 'object':
-        this.#object(value);
+      case 'object': {
+        const octets = value === null ? undefined : this.#known?.byIdentity.get(value);
+        if (octets === undefined) this.#object(value);
+        else this.#writer.octets(octets);
         break;
+      }
       default:
         throw new CodecError('unencodable', `a field table holds no ${typeof value}`);
     }

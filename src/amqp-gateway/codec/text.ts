@@ -2,6 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import { CodecError } from './errors.js';
 import { CACHED_TEXT_BYTES, TEXT_CACHE_SLOTS } from './limits.js';
 
+/** What is said of octets that should be UTF-8: RabbitMQ's words. */
+export const MALFORMED_UTF8 = 'Malformed UTF-8 in shortstr';
+
 /*
  * Octets and strings. Peers send octets that are not UTF-8 where the specification wants UTF-8, and RabbitMQ carries
  * them; so must we. An octet that is no part of a UTF-8 character stands in a string as the lone surrogate U+DC00 + octet,
@@ -103,7 +106,7 @@ function isAscii(text: string, bytes: Buffer, start: number, end: number): boole
 function checkedTextOf(bytes: Buffer, start: number, end: number): string {
   const text = bytes.toString('utf8', start, end);
   if (text.includes(REPLACEMENT_CHARACTER) && !isUtf8(bytes.subarray(start, end))) {
-    throw new CodecError('syntax-error', 'not UTF-8');
+    throw new CodecError('syntax-error', MALFORMED_UTF8);
   }
   return text;
 }

@@ -85,7 +85,7 @@ export class Writer {
 
   longBytes(value: Uint8Array): void {
     this.long(value.length);
-    this.#octets(value);
+    this.octets(value);
   }
 
   /** Leaves room for the length of what follows until {@link endLength}, which takes the value returned. */
@@ -117,14 +117,15 @@ export class Writer {
 
   #nonAscii(value: string): number {
     const escaped = escapedOctetsOf(value);
-    if (escaped !== undefined) return this.#octets(escaped);
+    if (escaped !== undefined) return this.octets(escaped);
     const length = Buffer.byteLength(value);
     const start = this.#take(length);
     this.#bytes.write(value, start, 'utf8');
     return length;
   }
 
-  #octets(value: Uint8Array): number {
+  /** As they are. Returns how many. */
+  octets(value: Uint8Array): number {
     const start = this.#take(value.length);
     this.#bytes.set(value, start);
     return value.length;

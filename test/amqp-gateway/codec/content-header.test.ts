@@ -4,9 +4,10 @@ import {
   CodecError,
   decodeHeader,
   decodeProperties,
+  editHeader,
   encodeHeader,
+  encodeShortString,
   PROPERTY_FLAGS,
-  withoutProperty,
 } from '../../../src/amqp-gateway/codec/index.js';
 import { MAX_TABLE_DEPTH, MAX_TABLE_VALUES } from '../../../src/amqp-gateway/codec/limits.js';
 import { Random, seed } from '../../support/random.js';
@@ -60,16 +61,33 @@ describe('content headers', () => {
     const { payload } = combination(0xfffc, 7);
     for (const [name] of ALL) {
       const expected = combination(0xfffc & ~PROPERTY_FLAGS[name], 7).payload;
-      expect(withoutProperty(payload, 0, payload.length, name).toString('hex')).toBe(
-        expected.toString('hex'),
-      );
+      const edited = editHeader(payload, 0, payload.length, new Map([[name, undefined]]));
+      expect(edited.toString('hex')).toBe(expected.toString('hex'));
     }
   });
 
   it('are the same without a property that they do not have', () => {
     const { payload } = combination(0xfffc & ~PROPERTY_FLAGS.userId, 7);
     const around = Buffer.concat([Buffer.of(1, 2), payload, Buffer.of(3)]);
-    expect(withoutProperty(around, 2, around.length - 1, 'userId')).toEqual(payload);
+    expect(editHeader(around, 2, around.length - 1, new Map([['userId', undefined]]))).toEqual(payload);
+  });
+
+  it('get or change several properties, wherever in the header they belong', () => {
+    const before = encodeHeader(7, { contentType: 'text', expiration: '1', messageId: 'm', appId: 'a' });
+    const edits = new Map([
+      ['appId', encodeShortString('app')],
+      ['expiration', undefined],
+      ['replyTo', encodeShortString('r')],
+      ['priority', Buffer.of(9)],
+    ] as const);
+    const after = encodeHeader(7, {
+      contentType: 'text',
+      priority: 9,
+      replyTo: 'r',
+      messageId: 'm',
+      appId: 'app',
+    });
+    expect(editHeader(before, 0, before.length, edits)).toEqual(after);
   });
 
   it('tell by their flags which properties they have', () => {

@@ -201,7 +201,7 @@ describe('errors of methods', () => {
   it('refuse octets that are not UTF-8 in a short string', () => {
     const publish = octets('003c 0028 0000 00 01 ff 00');
     expect(() => decoded(publish)).toThrow(
-      new CodecError('syntax-error', 'not UTF-8', 'basic.publish routing-key'),
+      new CodecError('syntax-error', 'Malformed UTF-8 in shortstr', 'basic.publish routing-key'),
     );
   });
 
