@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
+import { addAdminCommands } from './admin-commands.js';
 import type { RawConfig } from './config.js';
 import { ConfigError, DEFAULTS, LOG_FORMATS, LOG_LEVELS, parseConfig } from './config.js';
 import { createLogger } from './logger.js';
@@ -28,6 +29,16 @@ program
   .addOption(
     repeatable('--amqp-listen <host:port>', 'where AMQP apps connect; port 0 picks one', DEFAULTS.amqpListen),
   )
+  .addOption(repeatable('--amqps-listen <host:port>', 'the same over TLS', []))
+  .addOption(setting('--tls-cert <file>', "the node's certificate in PEM, with those above it", 'none'))
+  .addOption(setting('--tls-key <file>', 'its key', 'none'))
+  .addOption(
+    setting(
+      '--tls-ca <file>',
+      'who vouches for clients; those with a certificate may log in with it',
+      'none',
+    ),
+  )
   .addOption(
     repeatable(
       '--overlay-listen <multiaddr>',
@@ -45,11 +56,34 @@ program
   .addOption(
     setting('--memory-limit <size>', 'for messages: a percentage of RAM, or bytes', DEFAULTS.memoryLimit),
   )
+  .addOption(
+    setting(
+      '--data-dir <path>',
+      'where durable queues, messages and all else is kept',
+      '$XDG_STATE_HOME/xspace/<name> or ~/.local/state/xspace/<name>',
+    ),
+  )
+  .addOption(setting('--in-memory [boolean]', 'keeps nothing: a restart begins empty', 'false'))
+  .addOption(
+    setting(
+      '--sync <when>',
+      'always: durable messages are synced at once, and confirmed then; interval:MS: those of so long together',
+      DEFAULTS.sync,
+    ),
+  )
+  .addOption(
+    setting('--disk-limit <size>', 'below so much free space publishers are held up', DEFAULTS.diskLimit),
+  )
   .addOption(setting('--log-level <level>', LOG_LEVELS.join(', '), DEFAULTS.logLevel))
   .addOption(setting('--log-format <format>', LOG_FORMATS.join(', '), DEFAULTS.logFormat))
   .action(start);
 
-await program.parseAsync();
+addAdminCommands(program);
+
+// Messages and passwords: whatever a node or a command writes is its owner's alone.
+process.umask(0o077);
+
+await program.parseAsync().catch(fail);
 
 /** A flag that is also an environment variable, `XSPACE_` and its name in capitals. The default is the config's. */
 function setting(flags: string, description: string, defaultText: string): Option {
@@ -58,7 +92,8 @@ function setting(flags: string, description: string, defaultText: string): Optio
 }
 
 function repeatable(flags: string, description: string, defaults: readonly string[]): Option {
-  return setting(flags, `${description}; repeatable, or comma-separated`, defaults.join(',')).argParser<
+  const defaultText = defaults.length > 0 ? defaults.join(',') : 'none';
+  return setting(flags, `${description}; repeatable, or comma-separated`, defaultText).argParser<
     readonly string[]
   >((value, earlier) => [...(earlier ?? []), ...value.split(',')]);
 }
@@ -71,6 +106,8 @@ async function start(raw: RawConfig): Promise<void> {
     const node = await startNode(config, logger);
     // Before the ready line, which others take for leave to send a signal.
     stopOnSignals(node, logger);
+    // Without TLS there is nothing to reload, and the signal ends the process as it does any other.
+    if (config.tls !== undefined) process.on('SIGHUP', () => void node.reloadCertificates());
     console.log(config.logFormat === 'json' ? JSON.stringify(readyEvent(node)) : readyLine(node));
   } catch (error) {
     fail(error);
@@ -128,9 +165,10 @@ function fail(error: unknown): never {
 }
 
 function readyLine(node: Node): string {
-  return `ready amqp=${node.amqp.join(',')} overlay=${node.overlay.join(',')} management=off`;
+  const amqps = node.amqps.length > 0 ? ` amqps=${node.amqps.join(',')}` : '';
+  return `ready amqp=${node.amqp.join(',')}${amqps} overlay=${node.overlay.join(',')} management=off`;
 }
 
-function readyEvent({ amqp, overlay, peerId }: Node): object {
-  return { event: 'ready', amqp, overlay, management: null, peerId };
+function readyEvent({ amqp, amqps, overlay, peerId }: Node): object {
+  return { event: 'ready', amqp, ...(amqps.length > 0 && { amqps }), overlay, management: null, peerId };
 }

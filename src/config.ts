@@ -1,21 +1,38 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { multiaddr } from '@multiformats/multiaddr';
+import { defaultDataDir } from './data-dir.js';
 import { parseSeeds } from './dht-space/index.js';
-import { parseMemoryLimit } from './memory-limit.js';
+import { parseBytes, parseMemoryLimit } from './memory-limit.js';
+import type { TlsFiles } from './tls-files.js';
 
 /** The settings of a node, checked. */
 export interface NodeConfig {
   /** Shown to peers and people; never trusted. */
   readonly name: string;
   readonly amqpListen: readonly Endpoint[];
+  readonly amqpsListen: readonly Endpoint[];
+  /** There where there is anything in `amqpsListen`. */
+  readonly tls: TlsFiles | undefined;
   /** Multiaddrs. */
   readonly overlayListen: readonly string[];
   readonly seeds: readonly Multiaddr[];
   readonly memoryLimitBytes: number;
+  /** Undefined: nothing is kept. */
+  readonly storage: StorageConfig | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+}
+
+/** Where durable state is kept, and how. */
+export interface StorageConfig {
+  readonly dataDir: string;
+  /** How long is gathered what is synced together; 0: no longer than it takes to sync what came before. */
+  readonly syncIntervalMs: number;
+  /** Below this the disk is short of space. */
+  readonly diskLimitBytes: number;
 }
 
 export interface Endpoint {
@@ -30,14 +47,24 @@ export const LOG_FORMATS = ['text', 'json'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
 const MAX_PORT = 65_535;
+const MAX_SYNC_INTERVAL_MS = 60_000;
 
 /** Settings as they are given: texts from flags and environment variables. */
 export interface RawConfig {
   readonly name?: string;
   readonly amqpListen?: readonly string[];
+  readonly amqpsListen?: readonly string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
   readonly overlayListen?: readonly string[];
   readonly seeds?: string;
   readonly memoryLimit?: string;
+  readonly dataDir?: string;
+  /** `true`: the flag without a value. */
+  readonly inMemory?: string | true;
+  readonly sync?: string;
+  readonly diskLimit?: string;
   readonly logLevel?: string;
   readonly logFormat?: string;
 }
@@ -47,6 +74,9 @@ export const DEFAULTS = {
   amqpListen: ['127.0.0.1:5672'],
   overlayListen: ['/ip4/127.0.0.1/tcp/4672'],
   memoryLimit: '40%',
+  sync: 'always',
+  // As RabbitMQ.
+  diskLimit: '50MB',
   logLevel: 'info',
   logFormat: 'text',
 } as const;
@@ -60,19 +90,16 @@ export class ConfigError extends Error {
   }
 }
 
+type Check = <T>(key: string, value: string, expected: string, parse: (value: string) => T | undefined) => T;
+
 /** @throws ConfigError */
 export function parseConfig(raw: RawConfig): NodeConfig {
   const problems: string[] = [];
-  const check = <T>(
-    key: string,
-    value: string,
-    expected: string,
-    parse: (value: string) => T | undefined,
-  ): T => {
+  const check: Check = (key, value, expected, parse) => {
     const parsed = parse(value);
     if (parsed === undefined) problems.push(`${key}: expected ${expected}, found '${value}'`);
     // Never used where it is undefined: problems end in an error.
-    return parsed as T;
+    return parsed as Exclude<typeof parsed, undefined>;
   };
   const config: NodeConfig = {
     name: check('name', raw.name ?? DEFAULTS.name, '1 to 255 bytes', (name) =>
@@ -81,6 +108,10 @@ export function parseConfig(raw: RawConfig): NodeConfig {
     amqpListen: (raw.amqpListen ?? DEFAULTS.amqpListen).map((text) =>
       check('amqp-listen', text, 'host:port such as 127.0.0.1:5672 or [::1]:5672', parseEndpoint),
     ),
+    amqpsListen: (raw.amqpsListen ?? []).map((text) =>
+      check('amqps-listen', text, 'host:port such as 127.0.0.1:5671 or [::1]:5671', parseEndpoint),
+    ),
+    tls: tlsFilesOf(raw, problems),
     overlayListen: (raw.overlayListen ?? DEFAULTS.overlayListen).map((text) =>
       check('overlay-listen', text, 'a multiaddr such as /ip4/127.0.0.1/tcp/4672', parseOverlayAddress),
     ),
@@ -91,6 +122,7 @@ export function parseConfig(raw: RawConfig): NodeConfig {
       'a percentage such as 40%, or bytes such as 512MiB',
       parseMemoryLimit,
     ),
+    storage: storageOf(raw, check),
     logLevel: check(
       'log-level',
       raw.logLevel ?? DEFAULTS.logLevel,
@@ -106,6 +138,57 @@ export function parseConfig(raw: RawConfig): NodeConfig {
   };
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
+}
+
+/** Both files and a listener, or none of them. */
+function tlsFilesOf(raw: RawConfig, problems: string[]): TlsFiles | undefined {
+  const { tlsCert: cert, tlsKey: key, tlsCa: ca } = raw;
+  const given = { 'amqps-listen': raw.amqpsListen?.join(), 'tls-cert': cert, 'tls-key': key };
+  const [user] = Object.entries({ ...given, 'tls-ca': ca }).filter(([, value]) => value !== undefined);
+  if (user === undefined) return undefined;
+  for (const [setting, value] of Object.entries(given)) {
+    if (value === undefined)
+      problems.push(`${setting}: expected with ${user[0]} '${user[1]}', found nothing`);
+  }
+  return cert !== undefined && key !== undefined ? { cert, key, ca } : undefined;
+}
+
+function storageOf(raw: RawConfig, check: Check): StorageConfig | undefined {
+  const inMemory = check('in-memory', `${raw.inMemory ?? false}`, 'true or false', (text) =>
+    ['true', 'false'].includes(text) ? { yes: text === 'true' } : undefined,
+  );
+  const dataDir = check(
+    'data-dir',
+    raw.dataDir ?? defaultDataDir(raw.name ?? DEFAULTS.name),
+    'a path',
+    (path) => (path !== '' && !path.includes('\0') ? path : undefined),
+  );
+  const sync = check(
+    'sync',
+    raw.sync ?? DEFAULTS.sync,
+    'always, or interval:MS such as interval:50',
+    parseSync,
+  );
+  const diskLimit = check(
+    'disk-limit',
+    raw.diskLimit ?? DEFAULTS.diskLimit,
+    'bytes such as 50MB',
+    parseBytes,
+  );
+  if (inMemory?.yes && raw.dataDir !== undefined) {
+    check('in-memory', 'true', `no data-dir beside it, which is '${raw.dataDir}'`, () => undefined);
+  }
+  return inMemory?.yes
+    ? undefined
+    : { dataDir: resolve(dataDir ?? ''), syncIntervalMs: sync, diskLimitBytes: diskLimit };
+}
+
+/** Milliseconds; 0: always. */
+function parseSync(text: string): number | undefined {
+  if (text === 'always') return 0;
+  const [, digits] = /^interval:(\d{1,5})$/.exec(text) ?? [];
+  const intervalMs = Number(digits);
+  return intervalMs >= 1 && intervalMs <= MAX_SYNC_INTERVAL_MS ? intervalMs : undefined;
 }
 
 function seedsOf(text: string | undefined, problems: string[]): readonly Multiaddr[] {

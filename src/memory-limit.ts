@@ -2,7 +2,11 @@ import { totalmem } from 'node:os';
 import { constrainedMemory } from 'node:process';
 import { getHeapStatistics } from 'node:v8';
 
-const UNITS: Readonly<Record<string, number>> = { '': 1, KIB: 1024, MIB: 1024 ** 2, GIB: 1024 ** 3 };
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  ...{ KB: 1e3, MB: 1e6, GB: 1e9 },
+  ...{ KIB: 1024, MIB: 1024 ** 2, GIB: 1024 ** 3 },
+};
 
 /** How much of V8's heap may be taken by the objects that stand for messages. */
 const HEAP_SHARE = 0.6;
@@ -15,12 +19,20 @@ const HEAP_BYTES_PER_ENTRY = 400;
  * @returns bytes; undefined when it is neither
  */
 export function parseMemoryLimit(text: string): number | undefined {
-  const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*(%|[KMG]iB|)$/i.exec(text.trim()) ?? [];
-  if (digits === undefined || unit === undefined) return undefined;
+  const [, digits] = /^(\d+(?:\.\d+)?)\s*%$/.exec(text.trim()) ?? [];
+  if (digits === undefined) return parseBytes(text);
   const amount = Number(digits);
-  if (unit === '%' && amount > 100) return undefined;
-  const unitBytes = unit === '%' ? availableBytes() / 100 : (UNITS[unit.toUpperCase()] ?? 0);
-  const bytes = Math.floor(amount * unitBytes);
+  return amount > 100 ? undefined : atLeastOne((amount * availableBytes()) / 100);
+}
+
+/** Reads a number of bytes with an optional unit; undefined when it is none. */
+export function parseBytes(text: string): number | undefined {
+  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)\s*([KMG]i?B|)$/i.exec(text.trim()) ?? [];
+  return digits === undefined ? undefined : atLeastOne(Number(digits) * (UNITS[unit.toUpperCase()] ?? 0));
+}
+
+function atLeastOne(amount: number): number | undefined {
+  const bytes = Math.floor(amount);
   return bytes >= 1 && Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 

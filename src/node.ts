@@ -1,61 +1,131 @@
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Gateway } from './amqp-gateway/index.js';
-import { createGateway, SpaceExchanges } from './amqp-gateway/index.js';
+import { contentFormat, createGateway, SpaceExchanges } from './amqp-gateway/index.js';
 import { Broker, MemoryAccount } from './broker/index.js';
-import type { Endpoint, NodeConfig } from './config.js';
+import { LevelStore } from './broker/store/index.js';
+import type { Endpoint, NodeConfig, StorageConfig } from './config.js';
+import { ControlServer } from './control/index.js';
+import { CONTROL_SOCKET, IDENTITY_FILE } from './data-dir.js';
 import { startDht } from './dht-space/index.js';
 import { heapEntryLimit } from './memory-limit.js';
 import { exchangeTypes } from './overlay/index.js';
+import type { TlsFiles } from './tls-files.js';
+import { readTlsFiles } from './tls-files.js';
 import { version } from './version.js';
 
 /** A running node. */
 export interface Node {
   /** `amqp://host:port` of each listener. */
   readonly amqp: readonly string[];
+  /** `amqps://host:port` likewise. */
+  readonly amqps: readonly string[];
   /** Multiaddrs, with this node's peer id. */
   readonly overlay: readonly string[];
   readonly peerId: string;
+  /** Reads the files of `tls-cert` and its like again, for who connects from now on. Those that are bad are not used. */
+  reloadCertificates(): Promise<void>;
   /** Drains connections, leaves all spaces and frees everything. */
   stop(): Promise<void>;
 }
 
 /** The composition root: configuration in, running node out. */
 export async function startNode(config: NodeConfig, logger: Logger): Promise<Node> {
-  const memory = new MemoryAccount({ limitBytes: config.memoryLimitBytes, limitEntries: heapEntryLimit() });
-  const broker = new Broker({ exchangeTypes, memory });
-  const dht = await startDht({ listen: config.overlayListen, name: config.name, logger, memory });
-  const gateway = createGateway({
-    broker,
-    memory,
-    logger,
-    spaceExchange: new SpaceExchanges([dht], logger),
-    serverProperties: { version, overlay_addresses: [...dht.addresses] },
-  });
+  // Before anything is started: there is much that can be wrong with files.
+  const tls = config.tls && (await readTlsFiles(config.tls));
+  const running: (() => unknown)[] = [];
   const stop = async (): Promise<void> => {
-    await gateway.close();
-    await dht.close();
+    for (let close = running.pop(); close !== undefined; close = running.pop()) await close();
   };
   try {
+    const memory = new MemoryAccount({ limitBytes: config.memoryLimitBytes, limitEntries: heapEntryLimit() });
+    const store = await openStore(config, memory, logger);
+    running.push(() => store?.close());
+    const dht = await startDht({
+      listen: config.overlayListen,
+      name: config.name,
+      identityFile: config.storage && join(config.storage.dataDir, IDENTITY_FILE),
+      logger,
+      memory,
+    });
+    running.push(() => dht.close());
+    const spaceExchange = new SpaceExchanges([dht], logger);
+    const broker = new Broker({
+      exchangeTypes,
+      memory,
+      storage: store,
+      warn: (text, err) => logger.warn({ err }, text),
+      restoreDecoration: (virtualHost, name, spec) =>
+        spaceExchange.restoreDecoration(virtualHost, name, spec),
+    });
+    running.push(() => broker.stop());
+    const gateway = createGateway({
+      broker,
+      memory,
+      logger,
+      spaceExchange,
+      ...(tls && { tls }),
+      ...(store && { disk: store.disk }),
+      serverProperties: {
+        cluster_name: config.name,
+        xspace_version: version,
+        overlay_addresses: [...dht.addresses],
+      },
+    });
+    running.push(() => gateway.close());
+    const control = config.storage && (await listenForCommands(config.storage, broker, logger));
+    running.push(() => control?.close());
     const amqp: string[] = [];
-    for (const endpoint of config.amqpListen) amqp.push(`amqp://${await listen(gateway, endpoint)}`);
+    for (const endpoint of config.amqpListen) amqp.push(await listen(gateway, 'amqp', endpoint));
+    const amqps: string[] = [];
+    for (const endpoint of config.amqpsListen) amqps.push(await listen(gateway, 'amqps', endpoint));
     if (config.seeds.length > 0) {
       // In the background: a node is of use to its own apps while nobody else is up.
       dht.bootstrap(config.seeds).catch((err: unknown) => logger.warn({ err }, 'no seed was reached yet'));
     }
-    return { amqp, overlay: dht.addresses, peerId: dht.peerId, stop };
+    const reloadCertificates = () => reload(gateway, config.tls, logger);
+    return { amqp, amqps, overlay: dht.addresses, peerId: dht.peerId, reloadCertificates, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-/** The address that was bound, as `host:port`. @throws Error that names the setting */
-async function listen(gateway: Gateway, endpoint: Endpoint): Promise<string> {
+async function openStore(
+  { storage }: NodeConfig,
+  memory: MemoryAccount,
+  logger: Logger,
+): Promise<LevelStore | undefined> {
+  if (storage === undefined) return undefined;
+  const { dataDir, syncIntervalMs: intervalMs, diskLimitBytes } = storage;
+  return LevelStore.open(dataDir, { intervalMs, diskLimitBytes, format: contentFormat, memory, logger });
+}
+
+function listenForCommands(
+  { dataDir }: StorageConfig,
+  broker: Broker,
+  logger: Logger,
+): Promise<ControlServer> {
+  return ControlServer.listen(join(dataDir, CONTROL_SOCKET), broker, logger);
+}
+
+async function reload(gateway: Gateway, tls: TlsFiles | undefined, logger: Logger): Promise<void> {
+  if (tls === undefined) return;
   try {
-    return format(await gateway.listen(endpoint));
+    gateway.replaceCertificates(await readTlsFiles(tls));
+    logger.info(tls, 'certificates were read again');
+  } catch (err) {
+    logger.error({ err }, 'the new certificates are not used, the old ones stay');
+  }
+}
+
+/** The URL of what was bound. @throws Error that names the setting */
+async function listen(gateway: Gateway, scheme: 'amqp' | 'amqps', endpoint: Endpoint): Promise<string> {
+  try {
+    return `${scheme}://${format(await gateway.listen(endpoint, scheme === 'amqps' ? 'tls' : 'tcp'))}`;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`amqp-listen ${format(endpoint)}: ${reason}`, { cause });
+    throw new Error(`${scheme}-listen ${format(endpoint)}: ${reason}`, { cause });
   }
 }
 

@@ -8,8 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
 import { describe, expect, it } from 'vitest';
 import { RawClient } from './support/amqp-raw-client.js';
+import { CertificateAuthority } from './support/certificates.js';
 import { eventually } from './support/eventually.js';
 import { teardown } from './support/teardown.js';
+import { requireTools } from './support/tools.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const PACKAGE = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -30,7 +32,8 @@ class Command {
   constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith('XSPACE_'));
     this.#child = spawn(process.execPath, [CLI, ...args], {
-      env: { ...Object.fromEntries(own), ...env },
+      // What is not about it keeps nothing.
+      env: { ...Object.fromEntries(own), XSPACE_IN_MEMORY: 'true', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child.stdout?.on('data', (chunk) => {
@@ -127,7 +130,10 @@ describe('xspace start', () => {
 });
 
 describe('settings that are wrong', () => {
-  const keys = ['name', 'amqp-listen', 'overlay-listen', 'seeds', 'memory-limit', 'log-level', 'log-format'];
+  const keys = [
+    ...['name', 'amqp-listen', 'overlay-listen', 'seeds', 'memory-limit', 'in-memory', 'sync', 'disk-limit'],
+    ...['log-level', 'log-format'],
+  ];
   const value = (key: string) => (key === 'name' ? 'x'.repeat(256) : `bad ${key}`);
 
   it.each<[string, string[], Record<string, string>]>([
@@ -205,6 +211,30 @@ describe('an address that is in use ends it with code 1, and is named:', () => {
   });
 });
 
+requireTools('openssl')('xspace start with TLS', () => {
+  it('names its listeners in the ready line, and without files that go together does not start', async () => {
+    const authority = new CertificateAuthority();
+    const { certFile, keyFile } = authority.issue('node');
+    const listen = [
+      'start',
+      ...ANY_PORT,
+      '--amqps-listen',
+      '127.0.0.1:0',
+      '--tls-cert',
+      certFile,
+      '--tls-key',
+    ];
+    const command = new Command([...listen, keyFile]);
+    await command.ready();
+    expect(command.stdout).toMatch(/^ready amqp=amqp:\/\/\S+ amqps=amqps:\/\/127\.0\.0\.1:\d+ overlay=/);
+    const refused = new Command([...listen, authority.keyFile]);
+    expect(await refused.ended).toEqual({ code: 2, signal: null });
+    expect(refused.stderr).toBe(
+      `tls-key: '${authority.keyFile}' is not the key of the certificate in '${certFile}' (tls-cert)\n`,
+    );
+  });
+});
+
 describe('a signal', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)('%s ends it with code 0, and clients are told', async (signal) => {
     const command = new Command(['start', ...ANY_PORT]);
@@ -264,9 +294,17 @@ describe('xspace', () => {
     for (const [flag, variable, initial] of [
       ['--name <name>', 'XSPACE_NAME', ''],
       ['--amqp-listen <host:port>', 'XSPACE_AMQP_LISTEN', '127.0.0.1:5672'],
+      ['--amqps-listen <host:port>', 'XSPACE_AMQPS_LISTEN', 'none'],
+      ['--tls-cert <file>', 'XSPACE_TLS_CERT', 'none'],
+      ['--tls-key <file>', 'XSPACE_TLS_KEY', 'none'],
+      ['--tls-ca <file>', 'XSPACE_TLS_CA', 'none'],
       ['--overlay-listen <multiaddr>', 'XSPACE_OVERLAY_LISTEN', '/ip4/127.0.0.1/tcp/4672'],
       ['--seeds <addresses>', 'XSPACE_SEEDS', 'none'],
       ['--memory-limit <size>', 'XSPACE_MEMORY_LIMIT', '40%'],
+      ['--data-dir <path>', 'XSPACE_DATA_DIR', '$XDG_STATE_HOME/xspace/<name>'],
+      ['--in-memory [boolean]', 'XSPACE_IN_MEMORY', 'false'],
+      ['--sync <when>', 'XSPACE_SYNC', 'always'],
+      ['--disk-limit <size>', 'XSPACE_DISK_LIMIT', '50MB'],
       ['--log-level <level>', 'XSPACE_LOG_LEVEL', 'info'],
       ['--log-format <format>', 'XSPACE_LOG_FORMAT', 'text'],
     ] as const) {

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import type { RawConfig } from '../src/config.js';
 import { ConfigError, parseConfig } from '../src/config.js';
+import { defaultDataDir } from '../src/data-dir.js';
 import { parseMemoryLimit } from '../src/memory-limit.js';
 
 const PEER = '12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X';
@@ -24,9 +25,11 @@ describe('a configuration', () => {
     expect(parseConfig({})).toEqual({
       name: hostname(),
       amqpListen: [{ host: '127.0.0.1', port: 5672 }],
+      amqpsListen: [],
       overlayListen: ['/ip4/127.0.0.1/tcp/4672'],
       seeds: [],
       memoryLimitBytes: parseMemoryLimit('40%'),
+      storage: { dataDir: defaultDataDir(hostname()), syncIntervalMs: 0, diskLimitBytes: 50_000_000 },
       logLevel: 'info',
       logFormat: 'text',
     });
@@ -39,6 +42,10 @@ describe('a configuration', () => {
       overlayListen: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/4673'],
       seeds: `192.0.2.1:4672,/dns4/seed.example/tcp/4672/p2p/${PEER}`,
       memoryLimit: '512MiB',
+      dataDir: '/var/lib/../lib/xspace',
+      inMemory: 'false',
+      sync: 'interval:50',
+      diskLimit: '2 GiB',
       logLevel: 'debug',
       logFormat: 'json',
     });
@@ -48,12 +55,24 @@ describe('a configuration', () => {
         { host: '0.0.0.0', port: 0 },
         { host: 'localhost', port: 5673 },
       ],
+      amqpsListen: [],
       overlayListen: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/4673'],
       seeds: ['/ip4/192.0.2.1/tcp/4672', `/dns4/seed.example/tcp/4672/p2p/${PEER}`],
       memoryLimitBytes: 536_870_912,
+      storage: { dataDir: '/var/lib/xspace', syncIntervalMs: 50, diskLimitBytes: 2_147_483_648 },
       logLevel: 'debug',
       logFormat: 'json',
     });
+  });
+
+  it.each(['true', true] as const)('may ask that nothing is kept: %j', (inMemory) => {
+    expect(parseConfig({ inMemory }).storage).toBeUndefined();
+  });
+
+  it('has its data where its name says, which leads nowhere else', () => {
+    const folder = (name: string) => parseConfig({ name }).storage?.dataDir;
+    expect(folder('Margaret')).toMatch(/\/xspace\/Margaret$/);
+    for (const name of ['..', '.', '../x', 'a/../../b']) expect(folder(name)).toMatch(/\/xspace\/[^/]+$/);
   });
 
   it.each([
@@ -125,6 +144,22 @@ describe('a configuration', () => {
     [{ name: 'ü'.repeat(128) }, `name: expected 1 to 255 bytes, found '${'ü'.repeat(128)}'`],
     [{ memoryLimit: '200%' }, `memory-limit: expected ${SIZE}, found '200%'`],
     [{ memoryLimit: '' }, `memory-limit: expected ${SIZE}, found ''`],
+    [{ dataDir: '' }, "data-dir: expected a path, found ''"],
+    [{ inMemory: 'yes' }, "in-memory: expected true or false, found 'yes'"],
+    [
+      { inMemory: true, dataDir: '/d' },
+      "in-memory: expected no data-dir beside it, which is '/d', found 'true'",
+    ],
+    ...['', 'never', 'interval', 'interval:0', 'interval:60001', 'interval:1.5', 'interval:-1'].map(
+      (sync): [RawConfig, string] => [
+        { sync },
+        `sync: expected always, or interval:MS such as interval:50, found '${sync}'`,
+      ],
+    ),
+    ...['', '5%', '-1', '0', '1TB'].map((diskLimit): [RawConfig, string] => [
+      { diskLimit },
+      `disk-limit: expected bytes such as 50MB, found '${diskLimit}'`,
+    ]),
     [
       { logLevel: 'verbose' },
       "log-level: expected one of trace, debug, info, warn, error, fatal, silent, found 'verbose'",
@@ -154,6 +189,10 @@ describe('a configuration', () => {
       overlayListen: ['z'],
       seeds: 's',
       memoryLimit: 'm',
+      inMemory: 'i',
+      dataDir: '',
+      sync: 's',
+      diskLimit: 'd',
       logLevel: 'l',
       logFormat: 'f',
     });
@@ -164,6 +203,10 @@ describe('a configuration', () => {
       'overlay-listen',
       'seeds',
       'memory-limit',
+      'in-memory',
+      'data-dir',
+      'sync',
+      'disk-limit',
       'log-level',
       'log-format',
     ]);

@@ -15,7 +15,13 @@ import { teardown } from './support/teardown.js';
 const logger = createLogger({ level: 'silent', format: 'json', name: 'test' });
 
 function anywhere(raw: RawConfig = {}): NodeConfig {
-  return parseConfig({ amqpListen: ['127.0.0.1:0'], overlayListen: ['/ip4/127.0.0.1/tcp/0'], ...raw });
+  const nowhere: RawConfig = raw.dataDir === undefined ? { inMemory: 'true' } : {};
+  return parseConfig({
+    amqpListen: ['127.0.0.1:0'],
+    overlayListen: ['/ip4/127.0.0.1/tcp/0'],
+    ...nowhere,
+    ...raw,
+  });
 }
 
 async function start(raw?: RawConfig): Promise<Node> {
@@ -70,8 +76,9 @@ describe('a node', () => {
     const node = await start();
     const { serverProperties } = (await client(node)).connection;
     expect(serverProperties).toMatchObject({
-      product: 'xspace',
-      version,
+      product: 'RabbitMQ',
+      cluster_name: anywhere().name,
+      xspace_version: version,
       overlay_addresses: node.overlay,
     });
     expect(node.overlay[0]).toMatch(new RegExp(`^/ip4/127\\.0\\.0\\.1/tcp/\\d+/p2p/${node.peerId}$`));

@@ -96,7 +96,7 @@ const MEMBER: Format<MemberRecord> = {
   },
   decode(payload, peer) {
     const { spaceId, epoch, sequence, expiresMs, addresses, points, left } = MemberMessage.decode(payload);
-    const texts = addresses.map((address) => multiaddr(address).toString());
+    const texts = addresses.map(addressText);
     const version = { epoch, sequence, expiresMs };
     return {
       kind: 'member-record',
@@ -191,6 +191,8 @@ function checkName(field: string, name: string): void {
   const bytes = Buffer.byteLength(name);
   if (bytes === 0 || bytes > MAX_NAME_BYTES)
     throw malformed(`${field} has ${bytes} bytes, not 1 to ${MAX_NAME_BYTES}`);
+  // Protobuf decoding takes any octets for text. Names that are none would be other names once they are encoded again.
+  if (Buffer.from(name).toString() !== name) throw malformed(`${field} is not UTF-8`);
 }
 
 function checkCount(field: string, value: number): void {
@@ -203,6 +205,13 @@ function utf8(field: string, bytes: Uint8Array): string {
   } catch (cause) {
     throw new RecordError('malformed', `${field} is not UTF-8`, { cause });
   }
+}
+
+/** @throws Error also for octets whose text is no address again, such as those of a host without a name */
+function addressText(bytes: Uint8Array): string {
+  const text = multiaddr(bytes).toString();
+  multiaddr(text);
+  return text;
 }
 
 function isJsonObject(text: string): boolean {

@@ -1,0 +1,4 @@
+export { ask } from './client.js';
+export type { ControlRequest, ControlResult } from './commands.js';
+export { execute } from './commands.js';
+export { ControlServer } from './server.js';

@@ -1,0 +1,15 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** Where a node of this name keeps what it has to keep, unless it is told another place. */
+export function defaultDataDir(name: string): string {
+  const state = process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state');
+  // A name is any text, and must not lead out of the folder.
+  return resolve(state, 'xspace', /^\.*$/.test(name) ? `_${name}` : name.replaceAll('/', '_'));
+}
+
+/** The socket in it where a running node takes commands. */
+export const CONTROL_SOCKET = 'control.sock';
+
+/** The node's key in it. */
+export const IDENTITY_FILE = 'identity.key';
