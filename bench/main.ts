@@ -1,38 +1,47 @@
 /**
- * Measures relaying between two nodes, one node alone, and RabbitMQ's exchange federation where it is installed.
+ * Measures one node beside RabbitMQ, and relaying between two nodes beside RabbitMQ's exchange federation, where
+ * RabbitMQ is installed; and says for what one node is to reach whether it does.
  *
  *   npm run bench [-- options]
  *
- *   --systems relay,local,federation   which of them (all)
- *   --sizes 100,1024,65536             bytes of body
- *   --messages 500000                  per run; fewer where the bodies are large
- *   --rate 5000                        messages per second of the latency runs; fewer where the bodies are large
+ *   --systems node,rabbitmq,relay,federation   which of them (all)
+ *   --only acks                        of one server: scenarios whose name contains it (all)
+ *   --runs 3                           of one server: the median of so many counts
+ *   --idle 5000                        of one server: so many idle connections
+ *   --sizes 100,1024,65536             relaying: bytes of body
+ *   --messages 500000                  relaying: per run; fewer where the bodies are large
+ *   --rate 5000                        relaying: messages per second of the latency runs
  *   --quick                            a tenth of the messages
  *   --json                             the result as JSON
  *
- * RELAYBENCH=/path/relaybench.c takes that C program as the load instead of our own.
+ * RELAYBENCH=/path/relaybench.c takes that C program as the load where it can make it, instead of our own.
+ * 5,000 idle connections need as many open files: ulimit -n 12000.
  */
 import { parseArgs } from 'node:util';
-import type { LoadGenerator } from './load.js';
 import { ownLoad } from './load.js';
+import type { Figures, IdleFigures } from './one-server.js';
+import { measureServers } from './one-server.js';
+import { rabbitmq } from './rabbitmq.js';
 import { rabbitmqFederation } from './rabbitmq-federation.js';
 import { relaybench } from './relaybench.js';
+import { measureRelaying } from './relaying.js';
 import type { Measurement } from './report.js';
-import { machine, table } from './report.js';
-import type { System } from './testbed.js';
-import { local, relay } from './testbed.js';
+import { idleTable, machine, oneServerTable, relayingTable, targetsTable } from './report.js';
+import { node } from './server.js';
+import { verdicts } from './targets.js';
+import { relay } from './testbed.js';
 
-const MAX_RUN_BYTES = 1_024 * 2 ** 20;
-const MAX_PACED_BYTES_PER_SECOND = 32 * 2 ** 20;
-const PACED_SECONDS = 5;
-/** Compilers warm up: the first messages of a process cost several times as much as later ones. */
-const WARM_UP_FRACTION = 0.2;
-
-const systems: Readonly<Record<string, System>> = { relay, local, federation: rabbitmqFederation };
+const servers = { node, rabbitmq } as const;
+const relays = { relay, federation: rabbitmqFederation } as const;
+const NAMES = [...Object.keys(servers), ...Object.keys(relays)];
+const QUICK_FRACTION = 0.1;
 
 const { values: options } = parseArgs({
   options: {
-    systems: { type: 'string', default: Object.keys(systems).join(',') },
+    systems: { type: 'string', default: NAMES.join(',') },
+    only: { type: 'string' },
+    runs: { type: 'string', default: '3' },
+    idle: { type: 'string', default: '5000' },
     sizes: { type: 'string', default: '100,1024,65536' },
     messages: { type: 'string', default: '500000' },
     rate: { type: 'string', default: '5000' },
@@ -42,53 +51,64 @@ const { values: options } = parseArgs({
 });
 
 async function bench(): Promise<void> {
+  const chosen = options.systems.split(',');
+  const unknown = chosen.find((name) => !NAMES.includes(name));
+  if (unknown !== undefined) throw new Error(`--systems ${unknown}: there are ${NAMES.join(', ')}`);
   const generator = process.env.RELAYBENCH ? await relaybench(process.env.RELAYBENCH) : ownLoad;
-  const sizes = options.sizes.split(',').map((text) => positive('sizes', text));
-  const measurements: Measurement[] = [];
-  for (const name of options.systems.split(',')) {
-    const system = systems[name];
-    if (system === undefined)
-      throw new Error(`--systems ${name}: there are ${Object.keys(systems).join(', ')}`);
-    if (system.missing !== undefined)
-      console.error(`${system.name} is left out; it needs: ${system.missing}`);
-    else measurements.push(...(await measure(system, generator, sizes)));
+  const fraction = options.quick ? QUICK_FRACTION : 1;
+
+  const { figures, idle } = await measureServers(runnable(servers, chosen), {
+    generator,
+    fraction,
+    runs: positive('runs', options.runs),
+    idleConnections: positive('idle', options.idle),
+    only: options.only,
+  });
+  const relaying: Measurement[] = [];
+  for (const system of runnable(relays, chosen)) {
+    const sizes = options.sizes.split(',').map((text) => positive('sizes', text));
+    const messages = positive('messages', options.messages) * fraction;
+    const ratePerSecond = positive('rate', options.rate);
+    relaying.push(...(await measureRelaying(system, { generator, sizes, messages, ratePerSecond })));
   }
-  if (options.json) console.log(JSON.stringify({ machine: machine(), measurements }, undefined, 2));
-  else console.log(`${JSON.stringify(machine())}\n\n${table(measurements)}`);
-  if (measurements.some(isFaulty)) process.exitCode = 1;
+  print(figures, idle, relaying);
+  const results = [
+    ...figures.map(({ result }) => result),
+    ...relaying.flatMap(({ full, paced }) => [full, paced]),
+  ];
+  if (results.some(({ lost, duplicates, outOfOrder }) => lost + duplicates + outOfOrder > 0))
+    process.exitCode = 1;
 }
 
-/** A testbed of its own for each size: no run inherits what an earlier one left behind. */
-async function measure(
-  system: System,
-  generator: LoadGenerator,
-  sizes: readonly number[],
-): Promise<Measurement[]> {
-  const measurements: Measurement[] = [];
-  const mostMessages = positive('messages', options.messages) / (options.quick ? 10 : 1);
-  for (const sizeBytes of sizes) {
-    console.error(`${system.name}, ${sizeBytes} bytes …`);
-    const messages = Math.ceil(Math.min(mostMessages, MAX_RUN_BYTES / sizeBytes));
-    const rate = Math.min(positive('rate', options.rate), Math.floor(MAX_PACED_BYTES_PER_SECOND / sizeBytes));
-    const measurement = await system.with(async (testbed) => {
-      const run = (count: number, ratePerSecond: number) =>
-        generator.run(testbed, { sizeBytes, messages: Math.ceil(count), ratePerSecond });
-      await run(messages * WARM_UP_FRACTION, 0);
-      return { full: await run(messages, 0), paced: await run(rate * PACED_SECONDS, rate) };
-    });
-    measurements.push({
-      ...measurement,
-      system: system.name,
-      load: generator.name,
-      sizeBytes,
-      pacedRatePerSecond: rate,
-    });
-  }
-  return measurements;
+function runnable<T extends { readonly name: string; readonly missing?: string | undefined }>(
+  systems: Readonly<Record<string, T>>,
+  chosen: readonly string[],
+): readonly T[] {
+  return Object.entries(systems).flatMap(([name, system]) => {
+    if (!chosen.includes(name)) return [];
+    if (system.missing === undefined) return [system];
+    console.error(`${system.name} is left out; it needs: ${system.missing}`);
+    return [];
+  });
 }
 
-function isFaulty({ full, paced }: Measurement): boolean {
-  return [full, paced].some(({ lost, duplicates, outOfOrder }) => lost + duplicates + outOfOrder > 0);
+function print(
+  figures: readonly Figures[],
+  idle: readonly IdleFigures[],
+  relaying: readonly Measurement[],
+): void {
+  const reached = figures.length + idle.length > 0 ? verdicts(figures, idle) : [];
+  if (options.json) {
+    console.log(
+      JSON.stringify({ machine: machine(), figures, idle, targets: reached, relaying }, undefined, 2),
+    );
+    return;
+  }
+  console.log(`${JSON.stringify(machine())}\n`);
+  if (figures.length > 0) console.log(oneServerTable(figures));
+  if (idle.length > 0) console.log(idleTable(idle));
+  if (reached.length > 0) console.log(targetsTable(reached));
+  if (relaying.length > 0) console.log(relayingTable(relaying));
 }
 
 function positive(name: string, text: string): number {

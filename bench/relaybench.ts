@@ -24,12 +24,17 @@ export async function relaybench(source: string): Promise<LoadGenerator> {
   }
   return {
     name: 'relaybench',
-    async run(testbed, { messages, sizeBytes, ratePerSecond }) {
+    // It neither acknowledges nor changes its routing key, and counts what is consumed.
+    takes: ({ queues, routingKeys }, { prefetch }) =>
+      routingKeys.length === 1 && queues.length > 0 && !prefetch,
+    async run(testbed, { confirmWindow, messages, persistent, ratePerSecond, sizeBytes }) {
       const args = [
-        ...['-p', endpoint(testbed.publishUrl), '-x', testbed.exchange, '-k', testbed.routingKey],
-        ...['-s', endpoint(testbed.consumeUrl), '-q', testbed.queue, '-P', testbed.pids.join(',')],
-        ...['-n', String(messages), '-z', String(sizeBytes)],
+        ...['-p', endpoint(testbed.publishUrl), '-x', testbed.exchange, '-k', testbed.routingKeys[0] ?? ''],
+        ...testbed.queues.flatMap((queue) => ['-s', endpoint(testbed.consumeUrl), '-q', queue]),
+        ...['-P', testbed.pids.join(','), '-n', String(messages), '-z', String(sizeBytes)],
         ...(ratePerSecond === 0 ? [] : ['-r', String(ratePerSecond)]),
+        ...(confirmWindow ? ['-c', String(confirmWindow)] : []),
+        ...(persistent ? ['-d'] : []),
       ];
       // It ends with 1 when messages were lost, and its result says how many.
       const { stdout } = await run(program, args).catch((error) => {

@@ -7,9 +7,11 @@ import { pointArguments, spaceArguments } from '../test/support/space-arguments.
 export interface Testbed {
   readonly publishUrl: string;
   readonly exchange: string;
-  readonly routingKey: string;
+  /** Messages take them in turn. */
+  readonly routingKeys: readonly string[];
   readonly consumeUrl: string;
-  readonly queue: string;
+  /** Each has a consumer, and gets every message. None: messages are published and stay. */
+  readonly queues: readonly string[];
   /** The server processes, whose CPU time is counted. */
   readonly pids: readonly number[];
 }
@@ -51,23 +53,6 @@ export const relay: System = {
   },
 };
 
-/** Publisher and consumer on one node, with an ordinary exchange between them. */
-export const local: System = {
-  name: 'one node',
-  async with(use) {
-    const node = await NodeProcess.start({ name: 'only' });
-    try {
-      await onChannel(node.amqpUrl, async (channel) => {
-        await channel.assertExchange('plain', 'topic', TRANSIENT);
-        await bindQueue(channel, 'plain');
-      });
-      return await use({ ...ends(node.amqpUrl, node.amqpUrl), exchange: 'plain', pids: [node.pid] });
-    } finally {
-      await node.stop();
-    }
-  },
-};
-
 export async function bindQueue(channel: Channel, exchange: string): Promise<void> {
   await channel.assertQueue(QUEUE, { durable: false });
   await channel.bindQueue(QUEUE, exchange, 'bench.#');
@@ -80,7 +65,7 @@ export async function onChannel(url: string, use: (channel: Channel) => Promise<
 }
 
 export function ends(publishUrl: string, consumeUrl: string) {
-  return { publishUrl, consumeUrl, routingKey: ROUTING_KEY, queue: QUEUE };
+  return { publishUrl, consumeUrl, routingKeys: [ROUTING_KEY], queues: [QUEUE] };
 }
 
 function pointOptions(seed: NodeProcess): Options.AssertExchange {
