@@ -235,14 +235,16 @@ function exchangeDeclaration(random: Random): Plain {
 }
 
 function queueDeclaration(random: Random): Plain {
+  const queue = anyQueue(random);
   return {
-    queue: anyQueue(random),
+    queue,
     passive: flag(random, 8),
     durable: flag(random),
     exclusive: flag(random, 20),
     autoDelete: flag(random, 8),
     arguments: queueArguments(random),
-    ...noWait(random),
+    // Without an answer nobody would know the name that the server gave.
+    ...(queue === '' ? {} : noWait(random)),
   };
 }
 

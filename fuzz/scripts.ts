@@ -64,9 +64,11 @@ class ScriptTarget implements Target<Script> {
   async run(script: Script): Promise<string | undefined> {
     try {
       const stage = await this.#obtainStage();
-      const problem = await new Performance(stage, script).perform();
+      const performing = new Performance(stage, script);
+      const problem = await performing.perform();
       stage.scripts++;
-      if (problem !== undefined || stage.scripts >= SCRIPTS_PER_SERVER) await this.close();
+      const isSpent = performing.mayHaveLeftQueues || stage.scripts >= SCRIPTS_PER_SERVER;
+      if (problem !== undefined || isSpent) await this.close();
       return problem;
     } catch (error) {
       await this.close();

@@ -4,7 +4,12 @@ import { anyTable, anyValue } from './values.js';
 
 /** The names that scripts use: few, so that their steps meet. */
 export const QUEUES = ['q0', 'q1', 'q2', 'q3'] as const;
-export const EXCHANGES = ['x0', 'x1', 'x2', 'x3', 'alias', 'space'] as const;
+const EXCHANGES = ['x0', 'x1', 'x2', 'x3', 'alias', 'space'] as const;
+/** Queues and exchanges of this name are used before they are declared, if they ever are. */
+const MISSING = 'missing';
+/** All that a script may leave behind, but for what the server names. */
+export const LEFT_QUEUES: readonly string[] = [...QUEUES, MISSING];
+export const LEFT_EXCHANGES: readonly string[] = [...EXCHANGES, MISSING];
 const PREDECLARED = ['', 'amq.direct', 'amq.fanout', 'amq.topic', 'amq.headers', 'amq.match'];
 const KEYS = ['', 'q0', 'q1', 'q2', 'a', 'a.b', 'a.b.c', '#', '*.b', 'a.#', 'k'.repeat(255)];
 export const CONSUMERS = ['c0', 'c1', 'c2'] as const;
@@ -18,12 +23,12 @@ export function flag(random: Random, oneIn = 2): boolean {
 
 export function anyQueue(random: Random): string {
   return flag(random, 40)
-    ? random.pick(['', 'amq.rabbitmq.reply-to', 'missing', 'amq.q'])
+    ? random.pick(['', 'amq.rabbitmq.reply-to', MISSING, 'amq.q'])
     : random.pick(QUEUES);
 }
 
 export function anyExchange(random: Random): string {
-  return flag(random, 30) ? random.pick([...PREDECLARED, 'missing']) : random.pick(EXCHANGES);
+  return flag(random, 30) ? random.pick([...PREDECLARED, MISSING]) : random.pick(EXCHANGES);
 }
 
 /** Half of all messages go straight to a queue. */
@@ -46,7 +51,7 @@ export function queueArguments(random: Random): Plain {
     'x-max-length': () => random.pick([0, 1, 3, 100]),
     'x-max-length-bytes': () => random.int(200),
     'x-overflow': () => random.pick(['drop-head', 'reject-publish', 'reject-publish-dlx']),
-    'x-dead-letter-exchange': () => random.pick(['', '', ...EXCHANGES, 'amq.fanout', 'missing']),
+    'x-dead-letter-exchange': () => random.pick(['', '', ...EXCHANGES, 'amq.fanout', MISSING]),
     'x-dead-letter-routing-key': () => random.pick(QUEUES),
     'x-max-priority': () => random.pick([1, 3, 10, 255]),
     'x-single-active-consumer': () => flag(random),
@@ -58,7 +63,7 @@ export function queueArguments(random: Random): Plain {
 
 export function exchangeArguments(random: Random): Plain {
   return some(random, 4, {
-    'alternate-exchange': () => random.pick([...EXCHANGES, 'amq.fanout', 'missing']),
+    'alternate-exchange': () => random.pick([...EXCHANGES, 'amq.fanout', MISSING]),
     'x-unknown': () => anyValue(random, true),
   });
 }
@@ -91,7 +96,7 @@ export function messageProperties(random: Random): Plain {
 /** An alias joins a point of a space of the implementation `memory`. */
 export function aliasArguments(random: Random): Plain {
   return {
-    exchangespace: { implementation: 'memory', space: flag(random, 8) ? 'missing' : 'space' },
+    exchangespace: { implementation: 'memory', space: flag(random, 8) ? MISSING : 'space' },
     exchangename: random.pick(['p0', 'p1']),
     exchangetype: random.pick(['direct', 'fanout', 'topic', 'headers']),
   };

@@ -54,6 +54,10 @@ export class WatchedClient {
     return client;
   }
 
+  get isBlind(): boolean {
+    return this.#blind;
+  }
+
   channel(number: number): WatchedChannel {
     const existing = this.#channels.get(number);
     if (existing !== undefined) return existing;
