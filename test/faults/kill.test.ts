@@ -13,6 +13,8 @@ import { teardown } from '../support/teardown.js';
 const KILLS = 200;
 /** One in so many kills comes while the node is starting. */
 const EARLY_KILLS = 10;
+/** Before one in so many kills the node is stopped in order, and started again. */
+const STOPS = 20;
 const MAX_LIFE_MS = 250;
 const MAX_START_MS = 500;
 const WINDOW = 200;
@@ -142,12 +144,18 @@ it(`a node that is killed ${KILLS} times loses no confirmed message, keeps the o
     return node;
   };
 
+  const live = async (): Promise<NodeProcess> => {
+    const node = await run();
+    await sleep(random.int(MAX_LIFE_MS));
+    publisher.stop();
+    return node;
+  };
+
   for (let kill = 0; kill < KILLS; kill++) {
     if (random.int(EARLY_KILLS) === 0) await killEarly(flags);
     else {
-      const node = await run();
-      await sleep(random.int(MAX_LIFE_MS));
-      publisher.stop();
+      if (random.int(STOPS) === 0) await (await live()).stop();
+      const node = await live();
       await node.kill();
       expect(node.logs, 'what the node logged').toEqual([]);
     }

@@ -161,11 +161,12 @@ export class LevelStore implements Storage {
   }
 
   /**
-   * Writes what was asked for, and gives the data directory free.
+   * Writes what was asked for, and gives the data directory free. Only the first call does.
    *
    * @throws Error when it could not be written
    */
   async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
     this.#sweeper.end();
     this.#closing.abort();
     this.#unwritten.relieve();

@@ -39,9 +39,9 @@ export async function openDatabase(dataDir: string, createLevel: CreateLevel): P
     if (await isLocked(folder)) throw lockedError();
     throw asStorageError(error);
   }
-  const database = await Database.open(createLevel(folder), { create: false });
+  // First: opening changes the files, and may be cut short.
   await writeMarker(dataDir, { state: 'open', files: {} });
-  return database;
+  return Database.open(createLevel(folder), { create: false });
 }
 
 /** Closes the database in order: whatever its files lack at the next start was lost. */

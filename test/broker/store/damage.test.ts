@@ -187,6 +187,24 @@ describe('a store of a node that was killed', () => {
     await expect(openStore(dataDir)).rejects.toThrow(/\.log: it has \d+ octets, and had \d+/);
   });
 
+  it('as it was opening a store that was stopped has all that was kept', async () => {
+    const { dataDir, id } = await storeOf('stopped');
+    const copy = join(dirname(dataDir), 'killed while opening');
+    await openStore(dataDir, {
+      createLevel: (location) => {
+        const level = createLevel(location);
+        const open = level.open.bind(level);
+        level.open = async (options: Parameters<typeof open>[0] = {}) => {
+          await open(options);
+          cpSync(dataDir, copy, { recursive: true });
+        };
+        return level;
+      },
+    });
+    const { store } = await openStore(copy);
+    expect(await contentsOf(store.openQueue(id).storage)).toHaveLength(QUEUE_ENTRIES + 40);
+  });
+
   it('before it had made its store starts with an empty one', async () => {
     const { dataDir } = await storeOf('stopped');
     writeFileSync(join(dataDir, 'store.json'), '{"format":1,"state":"creating","files":{}}');
