@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { DEFAULTS } from './config.js';
 import type { ControlRequest, ControlResult } from './control/index.js';
 import { ask } from './control/index.js';
 import { CONTROL_SOCKET, defaultDataDir } from './data-dir.js';
-import { onStoppedNode } from './stopped-node.js';
+import { DEFAULTS } from './settings.js';
 
 /** Which node, and how to show what it says. */
 interface NodeOptions {
@@ -126,11 +125,16 @@ async function administer(request: ControlRequest, options: unknown): Promise<vo
     () => false,
   );
   if (!isThere) throw new Error(`data-dir: no node has its data in '${dataDir}'`);
-  const result =
-    (await ask(join(dataDir, CONTROL_SOCKET), request)) ?? (await onStoppedNode(dataDir, request));
+  const result = (await ask(join(dataDir, CONTROL_SOCKET), request)) ?? (await withoutNode(dataDir, request));
   const columns = LIST_COLUMNS[request.command];
   if (columns === undefined) return;
   console.log(format === 'json' ? JSON.stringify(result) : table(columns, result));
+}
+
+async function withoutNode(dataDir: string, request: ControlRequest): Promise<ControlResult> {
+  // Loads a broker, which those who ask a running node do without.
+  const { onStoppedNode } = await import('./stopped-node.js');
+  return onStoppedNode(dataDir, request);
 }
 
 /** A line each, fields set apart by tabs; the first one has the names of the columns. */

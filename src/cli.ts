@@ -2,11 +2,9 @@
 import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import { addAdminCommands } from './admin-commands.js';
-import type { RawConfig } from './config.js';
-import { ConfigError, DEFAULTS, LOG_FORMATS, LOG_LEVELS, parseConfig } from './config.js';
-import { createLogger } from './logger.js';
 import type { Node } from './node.js';
-import { startNode } from './node.js';
+import type { RawConfig } from './settings.js';
+import { ConfigError, DEFAULTS, LOG_FORMATS, LOG_LEVELS } from './settings.js';
 import { version } from './version.js';
 
 /** Connections have this long to end by themselves; what is left then is cut. */
@@ -57,6 +55,9 @@ program
     setting('--memory-limit <size>', 'for messages: a percentage of RAM, or bytes', DEFAULTS.memoryLimit),
   )
   .addOption(
+    setting('--max-message-size <size>', 'the largest body that apps may publish', DEFAULTS.maxMessageSize),
+  )
+  .addOption(
     setting(
       '--data-dir <path>',
       'where durable queues, messages and all else is kept',
@@ -100,6 +101,12 @@ function repeatable(flags: string, description: string, defaults: readonly strin
 
 async function start(raw: RawConfig): Promise<void> {
   try {
+    // Here, because other commands are over before all of this is loaded.
+    const [{ parseConfig }, { createLogger }, { startNode }] = await Promise.all([
+      import('./config.js'),
+      import('./logger.js'),
+      import('./node.js'),
+    ]);
     const config = parseConfig(raw);
     const logger = createLogger({ level: config.logLevel, format: config.logFormat, name: config.name });
     outliveBrokenStreams(logger);

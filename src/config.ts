@@ -1,11 +1,12 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { multiaddr } from '@multiformats/multiaddr';
 import { defaultDataDir } from './data-dir.js';
 import { parseSeeds } from './dht-space/index.js';
 import { parseBytes, parseMemoryLimit } from './memory-limit.js';
+import type { LogFormat, LogLevel, RawConfig } from './settings.js';
+import { ConfigError, DEFAULTS, LOG_FORMATS, LOG_LEVELS } from './settings.js';
 import type { TlsFiles } from './tls-files.js';
 
 /** The settings of a node, checked. */
@@ -20,6 +21,8 @@ export interface NodeConfig {
   readonly overlayListen: readonly string[];
   readonly seeds: readonly Multiaddr[];
   readonly memoryLimitBytes: number;
+  /** Of the body of a message that apps publish. */
+  readonly maxMessageBytes: number;
   /** Undefined: nothing is kept. */
   readonly storage: StorageConfig | undefined;
   readonly logLevel: LogLevel;
@@ -41,54 +44,11 @@ export interface Endpoint {
   readonly port: number;
 }
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
-export const LOG_FORMATS = ['text', 'json'] as const;
-export type LogFormat = (typeof LOG_FORMATS)[number];
-
 const MAX_PORT = 65_535;
 const MAX_SYNC_INTERVAL_MS = 60_000;
-
-/** Settings as they are given: texts from flags and environment variables. */
-export interface RawConfig {
-  readonly name?: string;
-  readonly amqpListen?: readonly string[];
-  readonly amqpsListen?: readonly string[];
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly tlsCa?: string;
-  readonly overlayListen?: readonly string[];
-  readonly seeds?: string;
-  readonly memoryLimit?: string;
-  readonly dataDir?: string;
-  /** `true`: the flag without a value. */
-  readonly inMemory?: string | true;
-  readonly sync?: string;
-  readonly diskLimit?: string;
-  readonly logLevel?: string;
-  readonly logFormat?: string;
-}
-
-export const DEFAULTS = {
-  name: hostname(),
-  amqpListen: ['127.0.0.1:5672'],
-  overlayListen: ['/ip4/127.0.0.1/tcp/4672'],
-  memoryLimit: '40%',
-  sync: 'always',
-  // As RabbitMQ.
-  diskLimit: '50MB',
-  logLevel: 'info',
-  logFormat: 'text',
-} as const;
-
-/** All that is wrong with a configuration, a line each: key, value and what is expected. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'));
-  }
-}
+const MIN_MESSAGE_BYTES = 1_024;
+/** RabbitMQ's limit. */
+const MAX_MESSAGE_BYTES = 134_217_728;
 
 type Check = <T>(key: string, value: string, expected: string, parse: (value: string) => T | undefined) => T;
 
@@ -121,6 +81,12 @@ export function parseConfig(raw: RawConfig): NodeConfig {
       raw.memoryLimit ?? DEFAULTS.memoryLimit,
       'a percentage such as 40%, or bytes such as 512MiB',
       parseMemoryLimit,
+    ),
+    maxMessageBytes: check(
+      'max-message-size',
+      raw.maxMessageSize ?? DEFAULTS.maxMessageSize,
+      '1KiB to 128MiB',
+      parseMessageSize,
     ),
     storage: storageOf(raw, check),
     logLevel: check(
@@ -189,6 +155,11 @@ function parseSync(text: string): number | undefined {
   const [, digits] = /^interval:(\d{1,5})$/.exec(text) ?? [];
   const intervalMs = Number(digits);
   return intervalMs >= 1 && intervalMs <= MAX_SYNC_INTERVAL_MS ? intervalMs : undefined;
+}
+
+function parseMessageSize(text: string): number | undefined {
+  const bytes = parseBytes(text) ?? 0;
+  return bytes >= MIN_MESSAGE_BYTES && bytes <= MAX_MESSAGE_BYTES ? bytes : undefined;
 }
 
 function seedsOf(text: string | undefined, problems: string[]): readonly Multiaddr[] {

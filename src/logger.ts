@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
-import type { LogFormat, LogLevel } from './config.js';
+import type { LogFormat, LogLevel } from './settings.js';
 
 const STANDARD_ERROR = 2;
 

@@ -10,6 +10,7 @@ import { CONTROL_SOCKET, IDENTITY_FILE } from './data-dir.js';
 import { startDht } from './dht-space/index.js';
 import { heapEntryLimit } from './memory-limit.js';
 import { exchangeTypes } from './overlay/index.js';
+import { shortageOfEither } from './shortage.js';
 import type { TlsFiles } from './tls-files.js';
 import { readTlsFiles } from './tls-files.js';
 import { version } from './version.js';
@@ -46,7 +47,7 @@ export async function startNode(config: NodeConfig, logger: Logger): Promise<Nod
       name: config.name,
       identityFile: config.storage && join(config.storage.dataDir, IDENTITY_FILE),
       logger,
-      memory,
+      memory: shortageOfEither(memory, store?.disk),
     });
     running.push(() => dht.close());
     const spaceExchange = new SpaceExchanges([dht], logger);
@@ -64,6 +65,7 @@ export async function startNode(config: NodeConfig, logger: Logger): Promise<Nod
       memory,
       logger,
       spaceExchange,
+      maxBodyBytes: config.maxMessageBytes,
       ...(tls && { tls }),
       ...(store && { disk: store.disk }),
       serverProperties: {

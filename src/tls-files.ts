@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { TlsMaterial } from './amqp-gateway/index.js';
-import { ConfigError } from './config.js';
+import { ConfigError } from './settings.js';
 
 /** Paths of files in PEM. */
 export interface TlsFiles {

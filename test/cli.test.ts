@@ -131,8 +131,8 @@ describe('xspace start', () => {
 
 describe('settings that are wrong', () => {
   const keys = [
-    ...['name', 'amqp-listen', 'overlay-listen', 'seeds', 'memory-limit', 'in-memory', 'sync', 'disk-limit'],
-    ...['log-level', 'log-format'],
+    ...['name', 'amqp-listen', 'overlay-listen', 'seeds', 'memory-limit', 'max-message-size', 'in-memory'],
+    ...['sync', 'disk-limit', 'log-level', 'log-format'],
   ];
   const value = (key: string) => (key === 'name' ? 'x'.repeat(256) : `bad ${key}`);
 
@@ -301,6 +301,7 @@ describe('xspace', () => {
       ['--overlay-listen <multiaddr>', 'XSPACE_OVERLAY_LISTEN', '/ip4/127.0.0.1/tcp/4672'],
       ['--seeds <addresses>', 'XSPACE_SEEDS', 'none'],
       ['--memory-limit <size>', 'XSPACE_MEMORY_LIMIT', '40%'],
+      ['--max-message-size <size>', 'XSPACE_MAX_MESSAGE_SIZE', '16MiB'],
       ['--data-dir <path>', 'XSPACE_DATA_DIR', '$XDG_STATE_HOME/xspace/<name>'],
       ['--in-memory [boolean]', 'XSPACE_IN_MEMORY', 'false'],
       ['--sync <when>', 'XSPACE_SYNC', 'always'],

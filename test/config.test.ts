@@ -1,9 +1,10 @@
 import { hostname } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import type { RawConfig } from '../src/config.js';
-import { ConfigError, parseConfig } from '../src/config.js';
+import { parseConfig } from '../src/config.js';
 import { defaultDataDir } from '../src/data-dir.js';
 import { parseMemoryLimit } from '../src/memory-limit.js';
+import type { RawConfig } from '../src/settings.js';
+import { ConfigError } from '../src/settings.js';
 
 const PEER = '12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X';
 const ENDPOINT = 'host:port such as 127.0.0.1:5672 or [::1]:5672';
@@ -29,6 +30,7 @@ describe('a configuration', () => {
       overlayListen: ['/ip4/127.0.0.1/tcp/4672'],
       seeds: [],
       memoryLimitBytes: parseMemoryLimit('40%'),
+      maxMessageBytes: 16_777_216,
       storage: { dataDir: defaultDataDir(hostname()), syncIntervalMs: 0, diskLimitBytes: 50_000_000 },
       logLevel: 'info',
       logFormat: 'text',
@@ -42,6 +44,7 @@ describe('a configuration', () => {
       overlayListen: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/4673'],
       seeds: `192.0.2.1:4672,/dns4/seed.example/tcp/4672/p2p/${PEER}`,
       memoryLimit: '512MiB',
+      maxMessageSize: '128MiB',
       dataDir: '/var/lib/../lib/xspace',
       inMemory: 'false',
       sync: 'interval:50',
@@ -59,6 +62,7 @@ describe('a configuration', () => {
       overlayListen: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/4673'],
       seeds: ['/ip4/192.0.2.1/tcp/4672', `/dns4/seed.example/tcp/4672/p2p/${PEER}`],
       memoryLimitBytes: 536_870_912,
+      maxMessageBytes: 134_217_728,
       storage: { dataDir: '/var/lib/xspace', syncIntervalMs: 50, diskLimitBytes: 2_147_483_648 },
       logLevel: 'debug',
       logFormat: 'json',
@@ -144,6 +148,10 @@ describe('a configuration', () => {
     [{ name: 'ü'.repeat(128) }, `name: expected 1 to 255 bytes, found '${'ü'.repeat(128)}'`],
     [{ memoryLimit: '200%' }, `memory-limit: expected ${SIZE}, found '200%'`],
     [{ memoryLimit: '' }, `memory-limit: expected ${SIZE}, found ''`],
+    ...['1023', '0', '128.1MiB', '', 'big', '50%'].map((maxMessageSize): [RawConfig, string] => [
+      { maxMessageSize },
+      `max-message-size: expected 1KiB to 128MiB, found '${maxMessageSize}'`,
+    ]),
     [{ dataDir: '' }, "data-dir: expected a path, found ''"],
     [{ inMemory: 'yes' }, "in-memory: expected true or false, found 'yes'"],
     [
@@ -189,6 +197,7 @@ describe('a configuration', () => {
       overlayListen: ['z'],
       seeds: 's',
       memoryLimit: 'm',
+      maxMessageSize: 's',
       inMemory: 'i',
       dataDir: '',
       sync: 's',
@@ -203,6 +212,7 @@ describe('a configuration', () => {
       'overlay-listen',
       'seeds',
       'memory-limit',
+      'max-message-size',
       'in-memory',
       'data-dir',
       'sync',

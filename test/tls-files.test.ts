@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
-import { ConfigError } from '../src/config.js';
+import { ConfigError } from '../src/settings.js';
 import { readTlsFiles } from '../src/tls-files.js';
 import type { Certificate } from './support/certificates.js';
 import { CertificateAuthority } from './support/certificates.js';

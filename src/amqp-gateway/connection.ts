@@ -23,6 +23,8 @@ import { ChannelError, ConnectionError, failureOf } from './reply-code.js';
 /** What connections share. */
 export interface Services {
   readonly memory: MemoryAccount;
+  /** Of what apps publish. */
+  readonly maxBodyBytes: number;
   readonly logger: Logger;
   readonly aliases: AliasHandler | undefined;
   readonly replies: DirectReplies;
@@ -259,8 +261,8 @@ export class Connection implements ClientReceiver, OutputOwner {
   }
 
   #release(): void {
-    // All consumers first: what one channel gives back is not for another one of this connection, which is gone too.
-    for (const channel of this.#channels.values()) channel.deliveries.cancelAll();
+    // All of them first: what one channel gives back is not for another one of this connection, which is gone too.
+    for (const channel of this.#channels.values()) channel.deliveries.stop();
     for (const channel of this.#channels.values()) channel.release();
     this.#channels.clear();
     this.#confirming = [];

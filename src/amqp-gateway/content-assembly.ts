@@ -4,7 +4,6 @@ import { decodeHeader, FRAME_BODY, FRAME_HEADER, FRAME_METHOD, FRAME_OVERHEAD_BY
 import { HEADER_OPENING_BYTES, misplacedFrame, readMethod } from './frame-errors.js';
 import { BASIC_CLASS_ID, BASIC_PUBLISH_ID } from './frames.js';
 import { GrowingContent } from './growing-content.js';
-import { MAX_BODY_BYTES } from './limits.js';
 import { ContentMessage } from './message.js';
 import { ChannelError, ConnectionError } from './reply-code.js';
 
@@ -30,19 +29,22 @@ const NO_PUBLICATION: Publication = { exchange: '', routingKey: '', mandatory: f
  * Puts the frames of one channel together: a method, and behind a basic.publish one content header and as many
  * bodies as it announces (AMQP 0-9-1 §4.2.6). Which frame may come next is a function.
  *
- *     method ──(publish)──▶ header ──(empty body)──▶ method
+ *     method ──(content)──▶ header ──(empty body)──▶ method
  *                             └──▶ body ──(complete)──▶ method
  */
 export class ContentAssembly {
   readonly #sink: AssembledSink;
   readonly #reading: Reading;
   readonly #memory: MemoryAccount;
+  readonly #maxBodyBytes: number;
   #step: Step;
   #methodId = 0;
 
   /** The payload of the last basic.publish, and what it said: publishers repeat themselves. */
   #publishPayload: Buffer = NO_BYTES;
   #publication = NO_PUBLICATION;
+  /** A method with content that is not for clients to send: refused when it is complete, as in RabbitMQ. */
+  #foreign: Method | undefined;
 
   #bodySize = 0;
   #headerBytes: Buffer = NO_BYTES;
@@ -51,10 +53,11 @@ export class ContentAssembly {
   /** A content that is not all in one place is gathered in memory of its own. */
   #gathered: GrowingContent | undefined;
 
-  constructor(sink: AssembledSink, reading: Reading, memory: MemoryAccount) {
+  constructor(sink: AssembledSink, reading: Reading, memory: MemoryAccount, maxBodyBytes: number) {
     this.#sink = sink;
     this.#reading = reading;
     this.#memory = memory;
+    this.#maxBodyBytes = maxBodyBytes;
     this.#step = this.#expectMethod;
   }
 
@@ -78,30 +81,33 @@ export class ContentAssembly {
       throw misplacedFrame(type, bytes, start, end, 'expected method frame, got non method frame instead');
     }
     if (this.#repeatsPublish(bytes, start, end)) {
+      this.#methodId = BASIC_PUBLISH_ID;
       this.#step = this.#expectHeader;
       return;
     }
     if (end - start >= 4) this.#methodId = bytes.readUInt32BE(start);
     const method = readMethod(bytes, start, end);
-    if (method.name !== 'basic.publish') {
+    if (method.name === 'basic.publish') {
+      this.#publication = method.arguments;
+      this.#publishPayload = Buffer.from(bytes.subarray(start, end));
+    } else if (hasContent(method)) {
+      this.#foreign = method;
+    } else {
       this.#sink.method(method);
       return;
     }
-    this.#publication = method.arguments;
-    this.#publishPayload = Buffer.from(bytes.subarray(start, end));
     this.#step = this.#expectHeader;
   };
 
   readonly #expectHeader: Step = (type, bytes, start, end) => {
-    this.#methodId = BASIC_PUBLISH_ID;
     if (type !== FRAME_HEADER || !isBasicHeader(bytes, start, end)) {
-      throw noHeader(type, bytes, start, end);
+      throw noHeader(type, bytes, start, end, this.#methodId);
     }
     const header = decodeHeader(bytes, start, end);
-    if (header.bodySize > MAX_BODY_BYTES) {
+    if (header.bodySize > this.#maxBodyBytes) {
       throw new ChannelError(
         'content-too-large',
-        `body of ${header.bodySize} octets, the limit is ${MAX_BODY_BYTES}`,
+        `body of ${header.bodySize} octets, the limit is ${this.#maxBodyBytes}`,
       );
     }
     this.#bodySize = header.bodySize;
@@ -113,12 +119,12 @@ export class ContentAssembly {
   readonly #expectBody: Step = (type, bytes, start, end) => {
     if (type !== FRAME_BODY) {
       const text = 'expected content body, got non content body frame instead';
-      throw misplacedFrame(type, bytes, start, end, text, BASIC_PUBLISH_ID);
+      throw misplacedFrame(type, bytes, start, end, text, this.#methodId);
     }
     const missing = this.#bodySize - (this.#gathered?.bodyBytes ?? 0);
     if (end - start > missing) {
       const text = `content body of ${end - start} octets where ${missing} are missing`;
-      throw new ConnectionError('unexpected-frame', text, { methodId: BASIC_PUBLISH_ID });
+      throw new ConnectionError('unexpected-frame', text, { methodId: this.#methodId });
     }
     if (bytes === this.#headerBytes && end - start === this.#bodySize) this.#complete(bytes, start, end);
     else this.#gather(bytes, start, end);
@@ -175,8 +181,17 @@ export class ContentAssembly {
   #deliver(message: ContentMessage): void {
     this.#step = this.#expectMethod;
     this.#headerBytes = NO_BYTES;
+    if (this.#foreign !== undefined) {
+      this.#sink.method(this.#foreign);
+      return;
+    }
     this.#sink.content(this.#publication, message);
   }
+}
+
+/** Beside basic.publish. */
+function hasContent({ name }: Method): boolean {
+  return name === 'basic.return' || name === 'basic.deliver' || name === 'basic.get-ok';
 }
 
 /** AMQP 0-9-1 §4.2.6.1: class basic, weight 0. */
@@ -184,9 +199,15 @@ function isBasicHeader(bytes: Buffer, start: number, end: number): boolean {
   return end - start >= HEADER_OPENING_BYTES && bytes.readUInt32BE(start) === BASIC_CLASS_ID << 16;
 }
 
-function noHeader(type: number, bytes: Buffer, start: number, end: number): ConnectionError {
+function noHeader(
+  type: number,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  methodId: number,
+): ConnectionError {
   const isHeader = type === FRAME_HEADER && end - start >= 4 && bytes.readUInt16BE(start + 2) === 0;
   const found = isHeader ? `one for class ${bytes.readUInt16BE(start)}` : 'non content header frame';
   const text = `expected content header for class ${BASIC_CLASS_ID}, got ${found} instead`;
-  return misplacedFrame(type, bytes, start, end, text, BASIC_PUBLISH_ID);
+  return misplacedFrame(type, bytes, start, end, text, methodId);
 }

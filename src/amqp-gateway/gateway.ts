@@ -19,7 +19,12 @@ import { CONNECTION_OPEN_ID, methodFrame } from './frames.js';
 import type { Session } from './handshake.js';
 import { handshake, UnknownProtocol } from './handshake.js';
 import { ClientLeft, HandshakeInbox } from './handshake-inbox.js';
-import { HANDSHAKE_TIMEOUT_MS, KEEP_ALIVE_IDLE_MS, MAX_CONNECTIONS } from './limits.js';
+import {
+  DEFAULT_MAX_BODY_BYTES,
+  HANDSHAKE_TIMEOUT_MS,
+  KEEP_ALIVE_IDLE_MS,
+  MAX_CONNECTIONS,
+} from './limits.js';
 import { serverProperties } from './peer-properties.js';
 import { RefusedClients } from './refused-clients.js';
 import type { ChannelError } from './reply-code.js';
@@ -37,6 +42,8 @@ interface GatewayOptions {
   readonly serverProperties?: FieldTable;
   /** Takes the exchange types that mean something beyond this broker. */
   readonly spaceExchange?: AliasHandler;
+  /** The largest body that apps may publish, 16 MiB unless given. */
+  readonly maxBodyBytes?: number;
   /** For `listen` with TLS. */
   readonly tls?: TlsMaterial;
 }
@@ -99,6 +106,7 @@ class AmqpGateway implements Gateway {
     const counters = { published: 0, delivered: 0 };
     this.#services = {
       memory,
+      maxBodyBytes: options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES,
       logger,
       aliases: options.spaceExchange,
       replies: new DirectReplies(),

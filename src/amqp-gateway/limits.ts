@@ -16,7 +16,7 @@ export const MAX_REFUSED_CLIENTS = 1_024;
  */
 export const KEEP_ALIVE_IDLE_MS = 60_000;
 
-/** As frame-max before connection.tune: frame-min-size, as in RabbitMQ. Above it: FRAME_ERROR. */
+/** Payload of a frame before connection.tune: frame-min-size, as in RabbitMQ. Above it: FRAME_ERROR. */
 export const MAX_HANDSHAKE_FRAME_BYTES = 4_096;
 
 /** How long a client may take to answer connection.close; then its socket is destroyed. */
@@ -40,8 +40,8 @@ export const MAX_CONSUMERS_PER_CHANNEL = 4_096;
 /** Deliveries per channel that wait for their acknowledgement. Then its consumers wait; basic.get: PRECONDITION_FAILED. */
 export const MAX_UNACKNOWLEDGED_PER_CHANNEL = 1_000_000;
 
-/** The largest body. A content header that announces more closes the channel with CONTENT_TOO_LARGE. */
-export const MAX_BODY_BYTES = 16_777_216;
+/** The largest body unless the node sets another. A header that announces more closes the channel with CONTENT_TOO_LARGE. */
+export const DEFAULT_MAX_BODY_BYTES = 16_777_216;
 
 /** The longest `expiration` of a message: RabbitMQ's ten years of 365 days. Above it: PRECONDITION_FAILED. */
 export const MAX_EXPIRATION_MS = 315_360_000_000;

@@ -13,7 +13,7 @@ function setUp() {
     method: () => {},
     content: (_: unknown, message: ContentMessage) => messages.push(message),
   };
-  const assembly = new ContentAssembly(sink, reading, memory);
+  const assembly = new ContentAssembly(sink, reading, memory, 1e6);
   /** Hands over the frames in some octets; `lent` ones are overwritten behind each frame. */
   const feed = (octets: Buffer, lent: boolean) => {
     reading.chunk = lent ? Buffer.alloc(0) : octets;

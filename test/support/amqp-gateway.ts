@@ -35,6 +35,7 @@ export async function startGateway(
     readonly spaceExchange?: AliasHandler;
     /** What is durable goes here; the test opens and closes it. */
     readonly store?: LevelStore;
+    readonly maxBodyBytes?: number;
   } = {},
 ): Promise<TestGateway> {
   const memory = new MemoryAccount({
@@ -49,7 +50,7 @@ export async function startGateway(
     log.push(`${level} ${text}`);
   };
   const logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
-  const { spaceExchange } = options;
+  const { spaceExchange, maxBodyBytes } = options;
   const gateway = createGateway({
     broker,
     memory,
@@ -57,6 +58,7 @@ export async function startGateway(
     serverProperties: { xspace_version: '1.2.3', overlay_addresses: ['/ip4/127.0.0.1/tcp/4672'] },
     ...(spaceExchange && { spaceExchange }),
     ...(store && { disk: store.disk }),
+    ...(maxBodyBytes !== undefined && { maxBodyBytes }),
   });
   const { port } = await gateway.listen({ host: '127.0.0.1', port: 0 });
   teardown(() => gateway.close());

@@ -1,0 +1,54 @@
+import { hostname } from 'node:os';
+
+/*
+ * The settings of a node before they are looked at. What checks them loads what a node is made of, so it is apart: commands that
+ * start no node do without.
+ */
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export const LOG_FORMATS = ['text', 'json'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** Settings as they are given: texts from flags and environment variables. */
+export interface RawConfig {
+  readonly name?: string;
+  readonly amqpListen?: readonly string[];
+  readonly amqpsListen?: readonly string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+  readonly overlayListen?: readonly string[];
+  readonly seeds?: string;
+  readonly memoryLimit?: string;
+  readonly maxMessageSize?: string;
+  readonly dataDir?: string;
+  /** `true`: the flag without a value. */
+  readonly inMemory?: string | true;
+  readonly sync?: string;
+  readonly diskLimit?: string;
+  readonly logLevel?: string;
+  readonly logFormat?: string;
+}
+
+export const DEFAULTS = {
+  name: hostname(),
+  amqpListen: ['127.0.0.1:5672'],
+  overlayListen: ['/ip4/127.0.0.1/tcp/4672'],
+  memoryLimit: '40%',
+  maxMessageSize: '16MiB',
+  sync: 'always',
+  // As RabbitMQ.
+  diskLimit: '50MB',
+  logLevel: 'info',
+  logFormat: 'text',
+} as const;
+
+/** All that is wrong with a configuration, a line each: key, value and what is expected. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+  }
+}
