@@ -115,6 +115,8 @@ function spaceFailure(error: SpaceError): ChannelError {
       return new ChannelError('not-found', error.message, options);
     case 'refused':
       return new ChannelError('access-refused', error.message, options);
+    case 'too-large':
+      return new ChannelError('content-too-large', error.message, options);
     default:
       return error.code satisfies never;
   }

@@ -15,8 +15,10 @@ export const OUTBOX_LIMIT_BYTES = 64 * MIB;
 export const OUTBOX_RELIEF_BYTES = 48 * MIB;
 /** A full outbox that nothing leaves for this long loses what was not sent yet. */
 export const STALL_LIMIT_MS = 5 * SECOND;
-/** One record of the message stream: the gateway's largest message and its header. A larger one ends the link. */
-export const MAX_RECORD_BYTES = 16 * MIB + 256 * KIB;
+/** Header and body of one message, all that a point takes: bodies of 16 MiB, in any case. A larger one is refused. */
+export const MAX_CONTENT_BYTES = 16 * MIB + 255 * KIB;
+/** One record of the message stream: content, its names and numbers. A larger one ends the link. */
+export const MAX_RECORD_BYTES = MAX_CONTENT_BYTES + KIB;
 /** One message of the control stream; a larger one ends the link. */
 export const MAX_CONTROL_BYTES = MIB;
 /** Lists of which the parts may come in several messages are cut into messages of at most this. */

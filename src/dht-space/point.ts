@@ -15,9 +15,10 @@ import {
   InterestTable,
   LocalPoint,
   SeenMessages,
+  SpaceError,
 } from '../overlay/index.js';
 import { encodeInterest, interestDigest, routingKeyToken, toldInterest } from './interest-wire.js';
-import { CONTROL_PART_BYTES, SETTLE_TIMEOUT_MS } from './limits.js';
+import { CONTROL_PART_BYTES, MAX_CONTENT_BYTES, SETTLE_TIMEOUT_MS } from './limits.js';
 import type { Link } from './link.js';
 import type { LinkSession } from './link-session.js';
 import type { Participant } from './participant.js';
@@ -73,6 +74,8 @@ export class DhtPoint implements Outward {
   // --- messages ---
 
   publish(message: OutgoingMessage): Promise<void> | undefined {
+    // Whether anybody wants it or not: it is the publisher's mistake, and would end the link of whoever does.
+    assertFits(message);
     const participants = this.#wanted.match(message);
     if (participants.length === 0) return undefined;
     this.#sequence += 1;
@@ -221,4 +224,12 @@ export class DhtPoint implements Outward {
       })),
     };
   }
+}
+
+/** @throws SpaceError */
+function assertFits({ headerStart, headerEnd, bodyStart, bodyEnd }: OutgoingMessage): void {
+  const bytes = headerEnd - headerStart + bodyEnd - bodyStart;
+  if (bytes <= MAX_CONTENT_BYTES) return;
+  const text = `header and body of ${bytes} octets, the limit of exchange points is ${MAX_CONTENT_BYTES}`;
+  throw new SpaceError('too-large', text);
 }

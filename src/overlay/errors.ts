@@ -5,8 +5,9 @@
  * - `conflict`: the name is in use with another type or arguments, or claimed by two owners
  * - `not-found`: no such space, or nobody who could know it was reachable
  * - `refused`: the space is there and this node may not do this
+ * - `too-large`: the message is larger than what spaces carry
  */
-export type SpaceErrorCode = 'invalid-argument' | 'conflict' | 'not-found' | 'refused';
+export type SpaceErrorCode = 'invalid-argument' | 'conflict' | 'not-found' | 'refused' | 'too-large';
 
 /** The one error class of the overlay; the text names the field, the expected and the found value. */
 export class SpaceError extends Error {

@@ -114,10 +114,12 @@ export class LocalPoint {
 
   #publish(from: LocalSession, message: OutgoingMessage): Promise<void> | undefined {
     this.#assertJoined();
+    // First, because what is refused there goes nowhere.
+    const pause = this.#outward.publish(message);
     if (this.#sessions.length > 1) {
       for (const session of this.#sessions) if (session !== from) session.deliver(message);
     }
-    return this.#outward.publish(message);
+    return pause;
   }
 
   #interestAdded(pattern: Pattern): Promise<void> {

@@ -80,7 +80,8 @@ export interface PointSession {
    * the content is copied before it returns. A promise comes back where the publisher should pause until it
    * resolves; the message is taken in either case.
    *
-   * @throws SpaceError `conflict` when the point lost against another definition of the same name.
+   * @throws SpaceError `conflict` when the point lost against another definition of the same name, `too-large` when
+   * the message is larger than what the space carries; then nobody gets it.
    */
   publish(message: OutgoingMessage): Promise<void> | undefined;
   /**

@@ -109,6 +109,20 @@ describe('a publication to an alias', () => {
     expect(await bodies(channel, queue)).toEqual([]);
   });
 
+  it('is refused, and reaches no queue, where it is larger than what the space carries', async () => {
+    const { node, channel, session } = await startJoined();
+    const queue = await boundQueue(channel, 'b');
+    session.pause = () => {
+      throw new SpaceError('too-large', 'the limit is 5');
+    };
+    expect(await refusalOf(node, (other) => publish(other, 'b', 'k'))).toEqual({
+      scope: 'channel',
+      code: 311,
+      text: 'CONTENT_TOO_LARGE - the limit is 5',
+    });
+    expect(await bodies(channel, queue)).toEqual([]);
+  });
+
   it('is told to the implementation once, however it reaches the alias', async () => {
     const { channel, session } = await startJoined();
     await channel.assertExchange('inside', 'topic');

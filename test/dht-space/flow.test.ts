@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import {
   CREDIT_WINDOW_BYTES,
+  MAX_CONTENT_BYTES,
   OUTBOX_LIMIT_BYTES,
   OUTBOX_RELIEF_BYTES,
   STALL_LIMIT_MS,
 } from '../../src/dht-space/limits.js';
+import { SpaceError } from '../../src/overlay/index.js';
+import { outgoing } from '../overlay/messages.js';
 import { eventually } from '../support/eventually.js';
 import type { SpaceNode } from './space-node.js';
 import { Clock, startMesh } from './space-node.js';
@@ -133,5 +136,22 @@ describe('a participant that stalls', () => {
     const before = numbersOf(stalled).slice(0, -100);
     expect(before, 'once, in order, without a gap').toEqual(range(0, before.length));
     expect(before.length + dropped + 1).toBe(count);
+  });
+});
+
+describe('a message', () => {
+  it('that is as large as messages may be arrives, and a larger one is refused and breaks no link', async () => {
+    const [sender, receiver] = (await startMesh(2)) as [SpaceNode, SpaceNode];
+    const { headerEnd } = outgoing('key');
+    // With the longest of routing keys, so that nothing else of a record can be larger.
+    const sized = (bytes: number) => outgoing('k'.repeat(255), Buffer.alloc(bytes - headerEnd, 'x'));
+    const refused = expect.objectContaining({ name: SpaceError.name, code: 'too-large' });
+    expect(() => sender.session.publish(sized(MAX_CONTENT_BYTES + 1))).toThrow(refused);
+    sender.session.publish(sized(MAX_CONTENT_BYTES));
+    sender.publish('after it');
+    await eventually(() => expect(receiver.received).toHaveLength(2));
+    expect(receiver.received.map((text) => text.length)).toEqual([MAX_CONTENT_BYTES - headerEnd, 8]);
+    expect(sender.session.status()).toMatchObject({ published: 2 });
+    expect(sender.statusOf(receiver)).toMatchObject({ sentMessages: 2, droppedMessages: 0 });
   });
 });
