@@ -47,7 +47,8 @@ export class Channel implements AssembledSink {
     this.connection = connection;
     this.deliveries = new Deliveries(number, connection, (consumerTag) => this.#queueGone(consumerTag));
     this.publishing = new Publishing(number, connection, this.deliveries);
-    this.#assembly = new ContentAssembly(this, connection.reading, connection.services.memory);
+    const { memory, maxBodyBytes } = connection.services;
+    this.#assembly = new ContentAssembly(this, connection.reading, memory, maxBodyBytes);
     this.#receive = this.#open;
   }
 

@@ -27,7 +27,7 @@ export class Deliveries {
   /** By delivery tag, in their order: tags only grow. */
   #unacknowledged = new Map<number, Delivery>();
   #lastTag = 0;
-  /** Not while its consumers are being cancelled: one could be the next single active consumer of its queue. */
+  /** Not when its end has begun: one of its consumers could be the next single active one of its queue. */
   #open = true;
   /** RabbitMQ's meaning of basic.qos: `global: true` limits the channel, `false` each consumer that comes after it. */
   readonly #channelPrefetch = new Prefetch(0);
@@ -199,22 +199,23 @@ export class Deliveries {
     }
   }
 
-  cancelAll(): void {
-    for (const consumer of this.#consumers.values()) consumer.cancel();
-    this.#consumers.clear();
-    this.#cancelReplies();
-  }
-
   #cancelReplies(): void {
     this.#replyConsumer?.cancel();
     this.#replyConsumer = undefined;
   }
 
-  /** The channel is over: everything not acknowledged goes back. */
-  release(): void {
+  /** The end begins: nothing is taken from queues any more. */
+  stop(): void {
     this.#open = false;
-    this.cancelAll();
+  }
+
+  /** The channel is over: everything not acknowledged goes back. Its consumers go after that, so that it is back in its place. */
+  release(): void {
+    this.stop();
     giveBack(this.takeAll(), 'requeue');
+    for (const consumer of this.#consumers.values()) consumer.cancel();
+    this.#consumers.clear();
+    this.#cancelReplies();
   }
 }
 

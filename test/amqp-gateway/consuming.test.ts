@@ -338,3 +338,49 @@ describe('acknowledgements', () => {
     },
   );
 });
+
+describe('a channel that ends', () => {
+  const ends: readonly (readonly [how: string, end: (client: RawClient) => void])[] = [
+    ['as its client asks', (client) => client.sendMethod(1, 'channel.close')],
+    ['for a mistake', (client) => client.sendMethod(1, 'basic.ack', { deliveryTag: 77 })],
+    ['with its connection', (client) => client.sendMethod(0, 'connection.close')],
+    ['with its socket', (client) => client.destroy()],
+  ];
+
+  it.each(ends)('%s takes nothing more: none of its consumers becomes the active one', async (_, end) => {
+    const gateway = await startGateway();
+    const client = await gateway.rawChannel();
+    const single = { queue: 'q', arguments: { 'x-single-active-consumer': true } };
+    await client.call('queue.declare', single, 'queue.declare-ok');
+    for (const text of ['1', '2', '3']) client.send(publication(1, { routingKey: 'q' }, [Buffer.from(text)]));
+    await client.call('basic.qos', { prefetchCount: 1 }, 'basic.qos-ok');
+    await client.call('basic.consume', { queue: 'q', consumerTag: 'active' }, 'basic.consume-ok');
+    expect(await delivered(client)).toMatchObject({ body: '1' });
+    // What it were given would be gone.
+    const greedy = { queue: 'q', consumerTag: 'greedy', noAck: true };
+    await client.call('basic.consume', greedy, 'basic.consume-ok');
+    const other = await gateway.rawChannel();
+    await other.call('basic.consume', { queue: 'q', noAck: true }, 'basic.consume-ok');
+    end(client);
+    const bodies = [];
+    for (let count = 0; count < 3; count++) bodies.push((await delivered(other)).body);
+    expect(bodies).toEqual(['1', '2', '3']);
+  });
+
+  it('with others of its connection leaves them nothing either', async () => {
+    const gateway = await startGateway();
+    const client = await gateway.rawChannel();
+    await client.call('queue.declare', { queue: 'q' }, 'queue.declare-ok');
+    client.send(publication(1, { routingKey: 'q' }, [Buffer.from('1')]));
+    await client.call('basic.consume', { queue: 'q' }, 'basic.consume-ok');
+    expect(await delivered(client)).toMatchObject({ body: '1' });
+    client.sendMethod(2, 'channel.open');
+    await client.expect('channel.open-ok');
+    client.sendMethod(2, 'basic.consume', { queue: 'q', noAck: true });
+    await client.expect('basic.consume-ok');
+    const other = await gateway.rawChannel();
+    await other.call('basic.consume', { queue: 'q', noAck: true }, 'basic.consume-ok');
+    client.destroy();
+    expect(await delivered(other)).toMatchObject({ body: '1', redelivered: true });
+  });
+});

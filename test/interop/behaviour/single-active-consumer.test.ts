@@ -1,5 +1,16 @@
 import { expect, it } from 'vitest';
-import { consume, openChannel, openConfirmChannel, ready, send, settled, sharedQueue, take } from './app.js';
+import {
+  channelOf,
+  connectTo,
+  consume,
+  openChannel,
+  openConfirmChannel,
+  ready,
+  send,
+  settled,
+  sharedQueue,
+  take,
+} from './app.js';
 import { expectRefusal } from './refusal.js';
 import { onEachServer } from './server.js';
 
@@ -53,6 +64,21 @@ onEachServer('a queue with a single active consumer', (server) => {
     await first.close();
     await two.holds('b');
     expect(two.redelivered).toEqual([true]);
+  });
+
+  it.each(['channel', 'connection'])('gives nothing to another one of a %s that ends', async (what) => {
+    const channel = await openConfirmChannel(server);
+    const queue = await sharedQueue(channel, single);
+    const connection = await connectTo(server);
+    const first = await channelOf(connection);
+    await first.prefetch(1);
+    const one = await consume(first, queue);
+    await consume(first, queue, { noAck: true });
+    const other = await consume(channel, queue, { noAck: true });
+    send(channel, queue, 'a', 'b', 'c');
+    await one.holds('a');
+    await (what === 'channel' ? first : connection).close();
+    await other.holds('a', 'b', 'c');
   });
 
   it('takes no notice of one that is waiting and goes', async () => {
