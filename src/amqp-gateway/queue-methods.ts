@@ -15,7 +15,7 @@ export const queueMethods: Handlers<Extract<MethodName, `queue.${string}`>> = {
     const newName = createQueueName();
     if (!passive) checkQueueDeclare(connection, name, newName, spec.arguments);
     const queue = passive
-      ? virtualHost.queue(name, connection)
+      ? virtualHost.assertQueue(name, connection)
       : virtualHost.declareQueue(name, spec, connection, newName);
     channel.lastQueue = queue.name;
     const { messageCount, consumerCount } = queue;

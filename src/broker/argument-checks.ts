@@ -1,12 +1,12 @@
 import { BrokerError } from './errors.js';
-import { fieldTypeName } from './field-value.js';
+import { fieldType, isInteger } from './field-value.js';
 import type { FieldTable } from './message.js';
 
 /** RabbitMQ's upper limit of all times to live: 10 years of 365 days. */
 const MAX_EXPIRY_MS = 315_360_000_000;
 
-/** What is wrong with a value, in the words of RabbitMQ's errors; undefined: nothing. */
-type Check = (value: unknown, args: FieldTable) => string | undefined;
+/** What is wrong with a value of this type, in the words of RabbitMQ's errors; undefined: nothing. */
+type Check = (value: unknown, type: string, args: FieldTable) => string | undefined;
 
 export interface ArgumentCheck {
   readonly name: string;
@@ -21,7 +21,7 @@ export interface ArgumentCheck {
 export function checkArguments(label: string, args: FieldTable, checks: readonly ArgumentCheck[]): void {
   for (const { name, check } of checks) {
     const value = args[name];
-    const problem = value === undefined ? undefined : check(value, args);
+    const problem = value === undefined ? undefined : check(value, fieldType(args, name), args);
     if (problem === undefined) continue;
     throw new BrokerError('precondition-failed', `invalid arg '${name}' for ${label}: ${problem}`);
   }
@@ -35,7 +35,7 @@ export function checkArguments(label: string, args: FieldTable, checks: readonly
 export function exchangeArgument(label: string, args: FieldTable, name: string): string | undefined {
   const value = args[name];
   if (value === undefined || typeof value === 'string') return value;
-  const text = `invalid type '${fieldTypeName(value)}' for arg '${name}' in ${label}`;
+  const text = `invalid type '${fieldType(args, name)}' for arg '${name}' in ${label}`;
   throw new BrokerError('precondition-failed', text);
 }
 
@@ -45,42 +45,38 @@ export function integerArgument(args: FieldTable, name: string): number | undefi
   return value === undefined ? undefined : Number(value);
 }
 
-function isInteger(value: unknown): value is number | bigint {
-  return typeof value === 'bigint' || Number.isInteger(value);
-}
+const integer: Check = (value, type) =>
+  isInteger(value, type) ? undefined : `"expected integer, got ${type}"`;
 
-const integer: Check = (value) =>
-  isInteger(value) ? undefined : `"expected integer, got ${fieldTypeName(value)}"`;
+const unacceptableType = (type: string) => `{unacceptable_type,${type}}`;
 
-const unacceptableType: Check = (value) => `{unacceptable_type,${fieldTypeName(value)}}`;
+export const nonNegative: Check = (value, type, args) =>
+  isInteger(value, type) && value < 0 ? `{value_negative,${value}}` : integer(value, type, args);
 
-export const nonNegative: Check = (value, args) =>
-  isInteger(value) && value < 0 ? `{value_negative,${value}}` : integer(value, args);
+export const expiry: Check = (value, type, args) =>
+  isInteger(value, type) && value > MAX_EXPIRY_MS
+    ? `{value_too_large,${value}}`
+    : nonNegative(value, type, args);
 
-export const expiry: Check = (value, args) =>
-  isInteger(value) && value > MAX_EXPIRY_MS ? `{value_too_large,${value}}` : nonNegative(value, args);
-
-export const positiveExpiry: Check = (value, args) =>
-  isInteger(value) && Number(value) === 0 ? '{value_zero,0}' : expiry(value, args);
+export const positiveExpiry: Check = (value, type, args) =>
+  isInteger(value, type) && Number(value) === 0 ? '{value_zero,0}' : expiry(value, type, args);
 
 export function atMost(max: number): Check {
-  return (value, args) =>
-    isInteger(value) && value > max ? `{max_value_exceeded,${value}}` : nonNegative(value, args);
+  return (value, type, args) =>
+    isInteger(value, type) && value > max ? `{max_value_exceeded,${value}}` : nonNegative(value, type, args);
 }
 
-export const bool: Check = (value, args) =>
-  typeof value === 'boolean' ? undefined : unacceptableType(value, args);
+export const bool: Check = (value, type) => (typeof value === 'boolean' ? undefined : unacceptableType(type));
 
-export const text: Check = (value, args) =>
-  typeof value === 'string' ? undefined : unacceptableType(value, args);
+export const text: Check = (value, type) => (typeof value === 'string' ? undefined : unacceptableType(type));
 
 export function oneOf(allowed: readonly string[], problem: (value: string) => string): Check {
-  return (value, args) => {
-    if (typeof value !== 'string') return unacceptableType(value, args);
+  return (value, type) => {
+    if (typeof value !== 'string') return unacceptableType(type);
     return allowed.includes(value) ? undefined : problem(value);
   };
 }
 
 export function needs(other: string, problem: string): Check {
-  return (value, args) => text(value, args) ?? (args[other] === undefined ? problem : undefined);
+  return (value, type, args) => text(value, type, args) ?? (args[other] === undefined ? problem : undefined);
 }

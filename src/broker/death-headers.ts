@@ -30,7 +30,7 @@ export function deathHeaders(message: Message, death: Death, newKey: boolean): F
   const [same] = index < 0 ? [] : deaths.splice(index, 1);
   const latest = same === undefined ? firstTime(message, death) : { ...same, count: countOf(same) + 1n };
   result['x-death'] = [earlier === undefined ? latest : sorted(latest), ...deaths];
-  return sorted(result);
+  return result;
 }
 
 /**
@@ -82,7 +82,7 @@ function grouped(deaths: readonly FieldTable[]): FieldTable[] {
   return counted.reverse();
 }
 
-/** RabbitMQ's order of fields, so that equal tables are equal octets. */
+/** RabbitMQ's order of fields in a death that is not the first. */
 function sorted(table: FieldTable): FieldTable {
   return Object.fromEntries(Object.entries(table).sort(([one], [other]) => (one < other ? -1 : 1)));
 }

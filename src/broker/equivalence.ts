@@ -1,5 +1,5 @@
 import { BrokerError } from './errors.js';
-import { fieldKey, fieldTypeName } from './field-value.js';
+import { fieldKey, fieldType, isFloat } from './field-value.js';
 import type { FieldTable } from './message.js';
 
 /**
@@ -25,9 +25,14 @@ export function assertEquivalentArguments(
   current: FieldTable,
 ): void {
   for (const name of names) {
-    const [asked, there] = [received[name], current[name]];
-    if (asked !== undefined && there !== undefined) assertEquivalent(label, name, asked, there);
-    else if (asked !== there) throw inequivalent(label, name, typed(asked), typed(there));
+    const isAsked = received[name] !== undefined;
+    const isThere = current[name] !== undefined;
+    if (isAsked && isThere) {
+      const [asked, there] = [comparable(received, name), comparable(current, name)];
+      if (asked !== there) throw inequivalent(label, name, quoted(asked), quoted(there));
+    } else if (isAsked || isThere) {
+      throw inequivalent(label, name, typed(received, name), typed(current, name));
+    }
   }
 }
 
@@ -36,8 +41,25 @@ function inequivalent(label: string, field: string, received: string, current: s
   return new BrokerError('precondition-failed', text);
 }
 
-function typed(value: unknown): string {
-  return value === undefined ? 'none' : `the value '${show(value)}' of type '${fieldTypeName(value)}'`;
+/**
+ * A field's value as RabbitMQ writes it, which is also what it compares: integers by value, whatever their width, and times
+ * among them; floats are no integers.
+ */
+function comparable(table: FieldTable, name: string): string {
+  const value = table[name];
+  if (value === null) return 'undefined';
+  if (value instanceof Date) return `${value.getTime() / 1_000}`;
+  const text = show(value);
+  return isFloat(fieldType(table, name)) && /^-?\d+$/.test(text) ? `${text}.0` : text;
+}
+
+function quoted(value: string): string {
+  return value === 'undefined' ? 'none' : `'${value}'`;
+}
+
+function typed(table: FieldTable, name: string): string {
+  if (table[name] === undefined) return 'none';
+  return `the value '${comparable(table, name)}' of type '${fieldType(table, name)}'`;
 }
 
 function show(value: unknown): string {

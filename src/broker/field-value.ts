@@ -1,3 +1,5 @@
+import type { FieldTable } from './message.js';
+
 /**
  * A text that is equal for equal field values and different for others. Fields of a table count in any order,
  * as RabbitMQ compares the arguments of bindings. A number is itself however many bytes it had on the wire.
@@ -15,9 +17,36 @@ export function fieldKey(value: unknown): string {
 }
 
 /**
- * The name of a field value's type as RabbitMQ's texts have it. The smallest integer types are not told apart.
+ * Where a decoded table notes the types of fields whose values do not tell them, by name: numbers of other types than
+ * RabbitMQ's `signedint`. Who decodes tables agrees on the symbol by this text.
  */
-export function fieldTypeName(value: unknown): string {
+const NOTED_TYPES = Symbol.for('amqp.field-types');
+
+/** The types that were noted, if any. */
+export function notedTypes(table: FieldTable): ReadonlyMap<string, string> | undefined {
+  return Reflect.get(table, NOTED_TYPES) as ReadonlyMap<string, string> | undefined;
+}
+
+/** Notes types again, in a table that was made from another one's fields. */
+export function noteTypes(table: FieldTable, types: ReadonlyMap<string, string>): void {
+  Object.defineProperty(table, NOTED_TYPES, { value: types });
+}
+
+/** The name of a field's type as RabbitMQ's texts have it. */
+export function fieldType(table: FieldTable, name: string): string {
+  return notedTypes(table)?.get(name) ?? typeOf(table[name]);
+}
+
+/** Whether a field is a whole number: not one that only has no fraction. */
+export function isInteger(value: unknown, type: string): value is number | bigint {
+  return typeof value === 'bigint' || (Number.isInteger(value) && !isFloat(type));
+}
+
+export function isFloat(type: string): boolean {
+  return type === 'float' || type === 'double';
+}
+
+function typeOf(value: unknown): string {
   switch (typeof value) {
     case 'string':
       return 'longstr';

@@ -5,7 +5,7 @@ export type { Consumer, Subscription } from './consumer.js';
 export { BrokerError } from './errors.js';
 export type { Exchange, ExchangeDecoration, ExchangeHooks, ExchangeSpec } from './exchange.js';
 export type { ExchangeType, Pattern, PatternTable } from './exchange-type.js';
-export { fieldTypeName } from './field-value.js';
+export { fieldType, isInteger } from './field-value.js';
 export { MemoryAccount } from './memory-account.js';
 export type { FieldTable, Message } from './message.js';
 export { createQueueName } from './names.js';

@@ -31,6 +31,7 @@ export interface Message extends Routable {
    * A message of the same body and properties, but for those given: published anew by the broker itself, as dead letters
    * are. It has no `expiration`. What of `headers` is the very value that `headers()` gave keeps its octets and so its type on
    * the wire; numbers that are new become int32, int64 or double, whichever is the first to hold them, and bigints int64.
+   * Headers are in the order of their names.
    */
   republished(to: {
     readonly exchange: string;

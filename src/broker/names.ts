@@ -5,7 +5,7 @@ const SERVER_NAME_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /** 22 characters of 6 bits: nobody guesses the name of another's queue. */
 const SERVER_NAME_CHARACTERS = 22;
 
-/** RabbitMQ drops line breaks from the names of queues and exchanges, everywhere but in basic.publish. */
+/** RabbitMQ drops line breaks from the names of queues and exchanges, where those are declared, deleted, bound and unbound. */
 export function cleanName(name: string): string {
   return name.replaceAll('\r', '').replaceAll('\n', '');
 }

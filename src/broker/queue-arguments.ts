@@ -12,6 +12,7 @@ import {
   positiveExpiry,
   text,
 } from './argument-checks.js';
+import { assertEquivalentArguments } from './equivalence.js';
 import { BrokerError } from './errors.js';
 import type { FieldTable } from './message.js';
 
@@ -42,19 +43,15 @@ const CHECKS: readonly ArgumentCheck[] = [
   },
   {
     name: 'x-queue-version',
-    check: (value, args) =>
-      nonNegative(value, args) ??
-      (value === 1 || value === 2 ? undefined : `"unsupported queue version '${value}'"`),
+    check: (value, type, args) =>
+      nonNegative(value, type, args) ??
+      (Number(value) === 1 || Number(value) === 2 ? undefined : `"unsupported queue version '${value}'"`),
   },
   { name: 'x-single-active-consumer', check: bool },
 ];
 
 /** What redeclaring compares. RabbitMQ leaves all other arguments out. */
-export const COMPARED_ARGUMENTS: readonly string[] = [
-  ...CHECKS.map(({ name }) => name),
-  'x-queue-type',
-  'x-queue-master-locator',
-];
+const COMPARED_ARGUMENTS: readonly string[] = [...CHECKS.map(({ name }) => name), 'x-queue-master-locator'];
 
 /** Arguments of other types of queues, which RabbitMQ refuses for classic ones. */
 const FOREIGN_ARGUMENTS: ReadonlySet<string> = new Set([
@@ -113,9 +110,19 @@ export function readArguments(label: string, args: FieldTable): QueueFeatures {
   };
 }
 
-/** The arguments with the defaults that redeclaring takes for equal. */
-export function comparable(args: FieldTable): FieldTable {
-  return { 'x-queue-type': 'classic', ...args };
+/**
+ * Redeclaring: what is asked for must be what is there. Where no type is given, that is `classic`.
+ *
+ * @throws BrokerError `precondition-failed`
+ */
+export function assertSameArguments(label: string, received: FieldTable, current: FieldTable): void {
+  assertEquivalentArguments(label, COMPARED_ARGUMENTS, received, current);
+  if (queueType(received) === queueType(current)) return;
+  assertEquivalentArguments(label, [TYPE.name], received, current);
+}
+
+function queueType(args: FieldTable): unknown {
+  return args[TYPE.name] ?? 'classic';
 }
 
 function deadLetterKey(args: FieldTable): string | undefined {

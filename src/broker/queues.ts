@@ -1,10 +1,10 @@
-import { assertEquivalent, assertEquivalentArguments } from './equivalence.js';
+import { assertEquivalent } from './equivalence.js';
 import { BrokerError, describe } from './errors.js';
 import { MAX_QUEUES } from './limits.js';
 import { assertNotReserved } from './names.js';
 import type { Owner, QueueContext, QueueSpec } from './queue.js';
 import { Queue } from './queue.js';
-import { COMPARED_ARGUMENTS, comparable, readArguments } from './queue-arguments.js';
+import { assertSameArguments, readArguments } from './queue-arguments.js';
 import type { Storage } from './storage.js';
 
 /** The queues of a virtual host, by name and by owner. */
@@ -105,8 +105,7 @@ export class Queues {
     const label = this.#label(existing.name);
     assertEquivalent(label, 'durable', spec.durable, existing.durable);
     assertEquivalent(label, 'auto_delete', spec.autoDelete, existing.autoDelete);
-    const [received, current] = [comparable(spec.arguments), comparable(existing.arguments)];
-    assertEquivalentArguments(label, COMPARED_ARGUMENTS, received, current);
+    assertSameArguments(label, spec.arguments, existing.arguments);
   }
 
   #locked(queue: Queue): BrokerError {

@@ -167,9 +167,14 @@ export class VirtualHost {
     return this.#queues.find(cleanName(name));
   }
 
-  /** For a passive declare, consume and get. Not found, or locked to another owner: refused. */
+  /** A passive declare. Not found, or locked to another owner: refused. */
+  assertQueue(name: string, owner: Owner): Queue {
+    return this.queue(cleanName(name), owner);
+  }
+
+  /** For consume and get: as a passive declare, but the name is taken as it is. */
   queue(name: string, owner: Owner): Queue {
-    const queue = this.#queues.get(cleanName(name), owner);
+    const queue = this.#queues.get(name, owner);
     queue.used();
     return queue;
   }
@@ -193,9 +198,9 @@ export class VirtualHost {
     return this.#deletion().queue(queue).finish();
   }
 
-  /** The number of messages dropped; those out for acknowledgement stay. */
+  /** The number of messages dropped; those out for acknowledgement stay. The name is taken as it is. */
   purgeQueue(name: string, owner: Owner): number {
-    return this.#queues.get(cleanName(name), owner).purge();
+    return this.#queues.get(name, owner).purge();
   }
 
   /** As {@link bindExchange}. */

@@ -5,6 +5,7 @@ import type { FieldTable, Routable } from './message.js';
 import type { Pattern } from './space.js';
 import { TargetSet } from './target-set.js';
 
+const utf8 = new TextEncoder();
 const MATCH_MODES: readonly unknown[] = ['all', 'any', 'all-with-x', 'any-with-x'];
 
 /** What a pattern's arguments ask for. */
@@ -21,7 +22,8 @@ interface Entry<T> extends Condition {
  * AMQP 0-9-1 §3.1.3.4: the message's headers hold what the pattern's arguments ask for. As RabbitMQ: `x-match`
  * is `all` (default) or `any`, which leave out arguments that start with `x-`, or `all-with-x` or `any-with-x`,
  * which look at those too; an argument without a value asks for the header to be there. Values are equal by
- * value: AMQP's widths of integers are not told apart.
+ * value: AMQP's widths of integers are not told apart, nor seconds since 1970 as a timestamp and as an integer, nor a
+ * string and its octets.
  */
 export class HeadersTable<T> implements PatternTable<T> {
   readonly #entries = new Map<string, Entry<T>>();
@@ -60,7 +62,7 @@ export function problemWithMatchMode(table: FieldTable): string | undefined {
   if (typeof mode === 'string') {
     return `Invalid x-match field value <<"${mode}">>; expected all, any, all-with-x, or any-with-x`;
   }
-  return `Invalid x-match field type ${fieldType(mode)} (value ${canonicalValue(mode)}); expected longstr`;
+  return `Invalid x-match field type ${fieldType(mode)} (value ${shown(mode)}); expected longstr`;
 }
 
 function readCondition(table: FieldTable): Condition {
@@ -77,10 +79,29 @@ function meets(headers: FieldTable, condition: Condition): boolean {
   for (const [name, value] of condition.fields) {
     const met =
       Object.hasOwn(headers, name) &&
-      (value === null || value === undefined || equalValues(headers[name], value));
+      (value === null || value === undefined || equalFields(headers[name], value));
     if (met === condition.any) return met;
   }
   return !condition.any;
+}
+
+function equalFields(a: unknown, b: unknown): boolean {
+  // Most values, and fast.
+  if (typeof a !== 'object' && typeof b !== 'object') return equalValues(a, b);
+  if (a instanceof Date !== b instanceof Date) return equalValues(secondsIf(a), secondsIf(b));
+  if (typeof a === 'string' && b instanceof Uint8Array) return equalValues(utf8.encode(a), b);
+  if (typeof b === 'string' && a instanceof Uint8Array) return equalValues(a, utf8.encode(b));
+  return equalValues(a, b);
+}
+
+function secondsIf(value: unknown): unknown {
+  return value instanceof Date ? value.getTime() / 1_000 : value;
+}
+
+/** As RabbitMQ writes a value. */
+function shown(value: unknown): string {
+  if (value === null) return 'undefined';
+  return value instanceof Date ? `${secondsIf(value)}` : canonicalValue(value);
 }
 
 /** RabbitMQ's word for the type of a field that holds such a value. */

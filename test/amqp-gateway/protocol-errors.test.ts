@@ -245,14 +245,14 @@ const OF_SERVERS: readonly MethodName[] = [
   'queue.declare-ok',
   'basic.qos-ok',
   'basic.cancel-ok',
-  'basic.deliver',
-  'basic.return',
-  'basic.get-ok',
   'basic.get-empty',
   'basic.recover-ok',
   'tx.select-ok',
   'confirm.select-ok',
 ];
+
+/** Those of them that have content. */
+const WITH_CONTENT: readonly MethodName[] = ['basic.deliver', 'basic.return', 'basic.get-ok'];
 
 async function expectClose(octets: readonly Buffer[], text: string, about: readonly number[]): Promise<void> {
   const { rawChannel, connect, gateway } = await startGateway();
@@ -294,6 +294,18 @@ describe('a connection is closed, and no other, with the code and the text that 
   it.each(OF_SERVERS)('for %s from a client', async (name) => {
     const octets = methodFrame(1, name);
     await expectClose([octets], UNIMPLEMENTED, [octets.readUInt16BE(7), octets.readUInt16BE(9)]);
+  });
+
+  it.each(WITH_CONTENT)('for %s from a client, when its content has come', async (name) => {
+    const octets = methodFrame(1, name);
+    const about = [octets.readUInt16BE(7), octets.readUInt16BE(9)];
+    await expectClose([octets, header(2), body('x'), body('y')], UNIMPLEMENTED, about);
+    await expectClose([octets, header(0)], UNIMPLEMENTED, about);
+    const text =
+      'UNEXPECTED_FRAME - expected content header for class 60, got non content header frame instead';
+    await expectClose([octets, octets], text, about);
+    const bodyText = 'UNEXPECTED_FRAME - expected content body, got non content body frame instead';
+    await expectClose([octets, header(1), octets], bodyText, about);
   });
 });
 

@@ -1,7 +1,7 @@
 import type { ConsumeMessage } from 'amqplib';
 import { describe, expect, it } from 'vitest';
 import { encodeHeader, FRAME_BODY, FRAME_HEADER } from '../../src/amqp-gateway/codec/index.js';
-import { MAX_BODY_BYTES } from '../../src/amqp-gateway/limits.js';
+import { DEFAULT_MAX_BODY_BYTES } from '../../src/amqp-gateway/limits.js';
 import { startGateway } from '../support/amqp-gateway.js';
 import { frame, methodFrame, publication } from '../support/amqp-raw-client.js';
 import { eventually } from '../support/eventually.js';
@@ -39,7 +39,7 @@ describe('a published message', () => {
     });
   });
 
-  it.each([0, 1, 4087, 4088, 4089, 65_536, 131_064, 131_065, 1_000_000, MAX_BODY_BYTES])(
+  it.each([0, 1, 4087, 4088, 4089, 65_536, 131_064, 131_065, 1_000_000, DEFAULT_MAX_BODY_BYTES])(
     'of %d octets arrives as it was, in frames that its consumer can take',
     async (size) => {
       const { rawChannel, raw } = await startGateway();
@@ -93,7 +93,7 @@ describe('a published message', () => {
   it('above 16 MiB closes its channel with CONTENT_TOO_LARGE, before its body has come', async () => {
     const client = await (await startGateway()).rawChannel();
     client.send(methodFrame(1, 'basic.publish', { routingKey: 'q' }));
-    client.send(frame(FRAME_HEADER, 1, encodeHeader(MAX_BODY_BYTES + 1, {})));
+    client.send(frame(FRAME_HEADER, 1, encodeHeader(DEFAULT_MAX_BODY_BYTES + 1, {})));
     expect(await client.expect('channel.close')).toMatchObject({ replyCode: 311, classId: 60, methodId: 40 });
     // The rest of it does no harm.
     for (let parts = 0; parts < 20; parts++) client.send(frame(FRAME_BODY, 1, Buffer.alloc(100_000)));
@@ -101,12 +101,25 @@ describe('a published message', () => {
     await client.expect('channel.open-ok');
   });
 
+  it('may be as large as the node says, and no larger', async () => {
+    const { rawChannel } = await startGateway({ maxBodyBytes: 1000 });
+    const client = await rawChannel(['basic.nack']);
+    await client.call('confirm.select', {}, 'confirm.select-ok');
+    client.send(publication(1, { routingKey: 'q' }, [Buffer.alloc(1000)]));
+    await client.expect('basic.ack');
+    client.send(publication(1, { routingKey: 'q' }, [Buffer.alloc(1001)]));
+    expect(await client.expect('channel.close')).toMatchObject({
+      replyCode: 311,
+      replyText: 'CONTENT_TOO_LARGE - body of 1001 octets, the limit is 1000',
+    });
+  });
+
   it('costs memory as its body arrives, and none when its channel ends before', async () => {
     const { rawChannel, memory } = await startGateway();
     const client = await rawChannel();
     client.send(methodFrame(1, 'basic.publish', { routingKey: 'q' }));
     client.send(
-      frame(FRAME_HEADER, 1, encodeHeader(MAX_BODY_BYTES, {})),
+      frame(FRAME_HEADER, 1, encodeHeader(DEFAULT_MAX_BODY_BYTES, {})),
       frame(FRAME_BODY, 1, Buffer.alloc(10)),
     );
     await eventually(() => memory.bytes > 10);

@@ -143,6 +143,8 @@ class Simulation {
       persistent,
       ...(expirationMs !== undefined && { expirationMs }),
     });
+    // It has its time from here on, also if it comes back.
+    this.#direct = undefined;
   }
 
   #dropHeads(maxLength = Number.POSITIVE_INFINITY): void {

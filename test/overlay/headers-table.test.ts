@@ -27,6 +27,10 @@ describe('a headers pattern', () => {
     ['a bigint is as large as a number', { a: 5n, b: 6 }, { a: 5, b: 6n }],
     ['bytes are the same', { a: new Uint8Array([1, 2]) }, { a: Buffer.from([1, 2]) }],
     ['dates are the same', { a: new Date(1000) }, { a: new Date(1000) }],
+    ['bytes meet their text', { a: new Uint8Array([97]) }, { a: 'a' }],
+    ['a text meets its bytes', { a: 'ü' }, { a: new Uint8Array([0xc3, 0xbc]) }],
+    ['a time meets its seconds', { a: new Date(5000) }, { a: 5n }],
+    ['seconds meet their time', { a: 5 }, { a: new Date(5000) }],
     ['nested values are the same', { a: { b: [1, { c: 2n }] } }, { a: { b: [1n, { c: 2 }] } }],
     ['a name means something to JavaScript', { constructor: 'x' }, { constructor: 'x' }],
   ])('matches when %s', (_, wanted, headers) => {
@@ -46,7 +50,9 @@ describe('a headers pattern', () => {
     ['a header has no value and one is asked for', { a: 1 }, { a: null }],
     ['a name is only inherited', { toString: null }, {}],
     ['bytes differ', { a: new Uint8Array([1, 2]) }, { a: new Uint8Array([1, 3]) }],
-    ['bytes meet their text', { a: new Uint8Array([97]) }, { a: 'a' }],
+    ['bytes meet another text', { a: new Uint8Array([97]) }, { a: 'b' }],
+    ['a time is another one', { a: new Date(1000) }, { a: 2 }],
+    ['a time meets a text', { a: new Date(1000) }, { a: '1' }],
     ['a list has more elements', { a: [1] }, { a: [1, 2] }],
     ['a list meets a table', { a: [1] }, { a: { 0: 1 } }],
     ['a nested table has more names', { a: { b: 1 } }, { a: { b: 1, c: 2 } }],
@@ -81,7 +87,8 @@ describe('a headers pattern', () => {
     ],
     [{ 'x-match': 1 }, 'Invalid x-match field type signedint (value 1); expected longstr'],
     [{ 'x-match': true }, 'Invalid x-match field type bool (value true); expected longstr'],
-    [{ 'x-match': null }, 'Invalid x-match field type void (value null); expected longstr'],
+    [{ 'x-match': null }, 'Invalid x-match field type void (value undefined); expected longstr'],
+    [{ 'x-match': new Date(5000) }, 'Invalid x-match field type timestamp (value 5); expected longstr'],
     [{ 'x-match': ['all'] }, 'Invalid x-match field type array (value ["list","all"]); expected longstr'],
   ])('with arguments %j has the problem %j', (table, problem) => {
     expect(headersType.problemWith(pattern('', table))).toBe(problem);

@@ -57,7 +57,7 @@ export const DOMAINS = {
     (reader) => reader.take(8),
   ),
   table: domain<FieldTable>(
-    (reader) => new TableReader(reader).table(),
+    (reader) => new TableReader(reader, true).table(),
     (writer, value) => new TableWriter(writer).table(value),
     checkTable,
   ),

@@ -53,3 +53,23 @@ export const FIELD_TYPE = {
   table: 0x46, // F
   none: 0x56, // V
 } as const;
+
+/**
+ * Numbers of these types do not tell it; a table that has some notes their types, in RabbitMQ's words and by their names,
+ * under {@link NOTED_TYPES}. An int32 is what a number is taken for otherwise, or an int64 where it is too large for that.
+ */
+export const NOTEWORTHY_TYPES: ReadonlyMap<number, string> = new Map([
+  [FIELD_TYPE.int8, 'byte'],
+  [FIELD_TYPE.uint8, 'unsignedbyte'],
+  [FIELD_TYPE.int16, 'short'],
+  [FIELD_TYPE.uint16, 'unsignedshort'],
+  [FIELD_TYPE.uint32, 'unsignedint'],
+  [FIELD_TYPE.int64, 'long'],
+  [FIELD_TYPE.otherInt64, 'long'],
+  [FIELD_TYPE.float, 'float'],
+  [FIELD_TYPE.double, 'double'],
+  [FIELD_TYPE.decimal, 'decimal'],
+]);
+
+/** Known to the broker by this text: it has the same symbol, and nothing else of this codec. */
+export const NOTED_TYPES = Symbol.for('amqp.field-types');

@@ -1,6 +1,6 @@
 import { CodecError, inField } from './errors.js';
 import type { FieldTable, FieldValue } from './field-table.js';
-import { Decimal, FIELD_TYPE } from './field-table.js';
+import { Decimal, FIELD_TYPE, NOTED_TYPES, NOTEWORTHY_TYPES } from './field-table.js';
 import type { Reader } from './reader.js';
 import { TableBounds } from './table-bounds.js';
 import { dateOf } from './timestamp.js';
@@ -9,9 +9,12 @@ import { dateOf } from './timestamp.js';
 export class TableReader {
   readonly #reader: Reader;
   readonly #bounds = new TableBounds('syntax-error');
+  readonly #notesTypes: boolean;
 
-  constructor(reader: Reader) {
+  /** `notesTypes`: see {@link NOTEWORTHY_TYPES}. */
+  constructor(reader: Reader, notesTypes = false) {
     this.#reader = reader;
+    this.#notesTypes = notesTypes;
   }
 
   /** The length and the entries. */
@@ -26,16 +29,20 @@ export class TableReader {
   entries(): FieldTable {
     this.#bounds.descend();
     const table: Record<string, FieldValue> = Object.create(null);
+    let types: Map<string, string> | undefined;
     while (this.#reader.left > 0) {
       const name = this.#reader.lenientShortString();
       try {
-        table[name] = this.#value();
+        const type = this.#reader.octet();
+        table[name] = this.#value(type);
+        if (this.#notesTypes) types = noted(types, name, NOTEWORTHY_TYPES.get(type));
       } catch (error) {
         throw inField(name, error);
       }
     }
     this.#bounds.ascend();
-    return table;
+    // Not enumerable, as it is no field.
+    return types === undefined ? table : Object.defineProperty(table, NOTED_TYPES, { value: types });
   }
 
   #array(): FieldValue[] {
@@ -44,7 +51,7 @@ export class TableReader {
     const array: FieldValue[] = [];
     while (this.#reader.left > 0) {
       try {
-        array.push(this.#value());
+        array.push(this.#value(this.#reader.octet()));
       } catch (error) {
         throw inField(`${array.length}`, error);
       }
@@ -54,10 +61,9 @@ export class TableReader {
     return array;
   }
 
-  #value(): FieldValue {
+  #value(type: number): FieldValue {
     this.#bounds.countValue();
     const reader = this.#reader;
-    const type = reader.octet();
     switch (type) {
       case FIELD_TYPE.boolean:
         return reader.octet() !== 0;
@@ -98,6 +104,17 @@ export class TableReader {
         throw unknownType(type);
     }
   }
+}
+
+/** Of equal names the last one counts here, too. */
+function noted(
+  types: Map<string, string> | undefined,
+  name: string,
+  type: string | undefined,
+): Map<string, string> | undefined {
+  if (type !== undefined) return (types ?? new Map<string, string>()).set(name, type);
+  types?.delete(name);
+  return types;
 }
 
 function numberIfExact(value: bigint): number | bigint {

@@ -24,11 +24,14 @@ export class TableWriter {
     this.#known = known;
   }
 
-  /** A table whose entries may be as they were in the one that was decoded: `decoded`. */
+  /**
+   * A table whose entries may be as they were in the one that was decoded: `decoded`. They go out in the order of their
+   * names, which an object does not keep for names that are numbers.
+   */
   revised(table: FieldTable, decoded: FieldTable): void {
     const length = this.#writer.beginLength();
     this.#bounds.descend();
-    for (const [name, value] of Object.entries(table)) {
+    for (const [name, value] of Object.entries(table).sort(byName)) {
       const octets = Object.is(value, decoded[name]) ? this.#known?.byName.get(name) : undefined;
       this.#writer.shortString(name);
       if (octets === undefined) this.#value(value);
@@ -147,6 +150,10 @@ export class TableWriter {
       throw new CodecError('unencodable', 'a field table holds no objects of other classes');
     }
   }
+}
+
+function byName([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number {
+  return one < other ? -1 : 1;
 }
 
 /** Map, Set and the like would look like empty tables. */

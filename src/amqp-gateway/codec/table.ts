@@ -28,7 +28,7 @@ export function encodeTable(table: FieldTable): Buffer {
 
 /**
  * A table made of one that was decoded from this range: with its length in front, and everything that is still the
- * same in the types it had. Numbers that were not there before are encoded as {@link encodeTable} does, bigints as int64.
+ * same in the types it had, in the order of the names. Numbers that were not there before are encoded as {@link encodeTable} does, bigints as int64.
  *
  * @throws CodecError `unencodable`
  */

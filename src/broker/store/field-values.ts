@@ -1,4 +1,8 @@
+import { notedTypes, noteTypes } from '../field-value.js';
 import type { FieldTable } from '../message.js';
+
+/** The tag `w`. */
+const NOTED = 0x77;
 
 /**
  * Field tables as octets, every value as the type it is. A value is a tag and what follows:
@@ -9,6 +13,8 @@ import type { FieldTable } from '../message.js';
  *     b  u32 length, digits   bigint                  each field its name
  *     s  u32 length, UTF-8    text                    (as s without tag)
  *     T  float64 ms           date                    and its value
+ *     w  as s without tag,    value whose type on
+ *        value                the wire was noted
  *
  * All numbers are big-endian. Objects of other classes are kept as tables of their own properties.
  */
@@ -26,11 +32,17 @@ export function decodeTable(bytes: Buffer): FieldTable {
   return value;
 }
 
-function writeTable(parts: Uint8Array[], table: object): void {
+function writeTable(parts: Uint8Array[], table: FieldTable): void {
   const fields = Object.entries(table);
+  const types = notedTypes(table);
   parts.push(tag('F'), u32(fields.length));
   for (const [name, value] of fields) {
+    const type = types?.get(name);
     writeOctets(parts, Buffer.from(name));
+    if (type !== undefined) {
+      parts.push(tag('w'));
+      writeOctets(parts, Buffer.from(type));
+    }
     writeValue(parts, value);
   }
 }
@@ -65,7 +77,7 @@ function writeObject(parts: Uint8Array[], value: unknown): void {
   } else if (Array.isArray(value)) {
     parts.push(tag('A'), u32(value.length));
     for (const element of value) writeValue(parts, element);
-  } else writeTable(parts, value);
+  } else writeTable(parts, value as FieldTable);
 }
 
 function writeOctets(parts: Uint8Array[], octets: Uint8Array): void {
@@ -130,11 +142,21 @@ class Reader {
 
   #table(): FieldTable {
     const table: Record<string, unknown> = Object.create(null);
+    const types = new Map<string, string>();
     for (let count = this.#u32(); count > 0; count--) {
       const name = this.#octets().toString();
+      const type = this.#notedType();
+      if (type !== undefined) types.set(name, type);
       table[name] = this.value();
     }
+    if (types.size > 0) noteTypes(table, types);
     return table;
+  }
+
+  #notedType(): string | undefined {
+    if (this.#bytes[this.#at] !== NOTED) return undefined;
+    this.#at++;
+    return this.#octets().toString();
   }
 
   #octets(): Buffer {

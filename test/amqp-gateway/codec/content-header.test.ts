@@ -131,7 +131,7 @@ describe('content headers', () => {
     [
       'flags that continue',
       '003c 0000 0000000000000000 0001 0000',
-      new CodecError('syntax-error', 'unknown properties', 'property flags'),
+      new CodecError('syntax-error', '2 octets too many', 'properties'),
     ],
     [
       'fewer octets than the opening',
@@ -157,6 +157,12 @@ describe('content headers', () => {
     const payload = octets(hex);
     expect(() => decodeHeader(payload, 0, payload.length)).toThrow(error);
     expect(() => decodeProperties(payload, 0, payload.length)).toThrow(CodecError);
+  });
+
+  it('may have the two flags set that no property has', () => {
+    const payload = octets('003c 0000 0000000000000000 1003 02');
+    expect(decodeHeader(payload, 0, payload.length)).toMatchObject({ flags: 0x1003 });
+    expect(decodeProperties(payload, 0, payload.length)).toEqual({ deliveryMode: 2 });
   });
 
   it('are refused with headers beyond the limits of field tables, and accepted within them', () => {

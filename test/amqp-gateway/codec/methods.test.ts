@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NOTED_TYPES } from '../../../src/amqp-gateway/codec/field-table.js';
 import type { Method, MethodArguments, MethodName } from '../../../src/amqp-gateway/codec/index.js';
 import { CodecError, decodeMethod, encodeMethod } from '../../../src/amqp-gateway/codec/index.js';
 import { METHODS } from '../../../src/amqp-gateway/codec/methods.js';
@@ -12,6 +13,15 @@ const decoded = (bytes: Buffer) => decodeMethod(bytes, 0, bytes.length);
 function literal<N extends MethodName>(name: N, args: MethodArguments<N>, hex: string) {
   return { name, hex, method: { name, arguments: args } as Method, encode: () => encodeMethod(name, args) };
 }
+
+/** queue.declare of the queue `q` with these arguments. */
+const declareWith = (fields: string) => {
+  const table = octets(fields);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(table.length);
+  return decoded(Buffer.concat([octets('0032 000a 0000 01 71 00'), length, table]))
+    .arguments as MethodArguments<'queue.declare'>;
+};
 
 const LITERALS = [
   literal(
@@ -229,5 +239,38 @@ describe('errors of methods', () => {
     const args = { exchange: 'a'.repeat(256), routingKey: '', mandatory: false, immediate: false };
     expect(() => encodeMethod('basic.publish', args)).toThrow(CodecError);
     expect(encodeMethod('tx.select', {}).toString('hex')).toBe('005a000a');
+  });
+});
+
+describe('the arguments of a method', () => {
+  const typesIn = (table: object) =>
+    Reflect.get(table, NOTED_TYPES) as ReadonlyMap<string, string> | undefined;
+
+  it.each([
+    ['byte', '62 05'],
+    ['unsignedbyte', '42 05'],
+    ['short', '73 0005'],
+    ['unsignedshort', '75 0005'],
+    ['unsignedint', '69 00000005'],
+    ['long', '6c 0000000000000005'],
+    ['long', '4c 0000000000000005'],
+    ['float', '66 40a00000'],
+    ['double', '64 4014000000000000'],
+  ])('note that a number is a %s', (type, hex) => {
+    const { arguments: table } = declareWith(`01 61 ${hex} 01 62 49 00000005 01 63 53 00000000`);
+    expect(table).toEqual({ a: 5, b: 5, c: '' });
+    expect([...(typesIn(table) ?? [])]).toEqual([['a', type]]);
+  });
+
+  it('note nothing where the values tell their types', () => {
+    const { arguments: table } = declareWith('01 61 49 00000005 01 62 74 01 01 63 56');
+    expect(typesIn(table)).toBeUndefined();
+  });
+
+  it('note the type of the last of several fields of one name', () => {
+    expect(typesIn(declareWith('01 61 62 05 01 61 64 4014000000000000').arguments)).toEqual(
+      new Map([['a', 'double']]),
+    );
+    expect(typesIn(declareWith('01 61 62 05 01 61 49 00000005').arguments)?.size ?? 0).toBe(0);
   });
 });

@@ -79,6 +79,13 @@ describe('a table that is revised', () => {
     expect(revised(decoded, twice, decoded)).toBe(octets('01 61 73 0002').toString('hex'));
   });
 
+  it('has its fields in the order of their names, numbers among them', () => {
+    const wire = joined('01 7a 56', '02 3130 56', '01 39 56', '01 2b 56');
+    const decoded = decodeTable(wire, 0, wire.length);
+    const expected = joined('01 2b 56', '02 3130 56', '01 39 56', '01 7a 56');
+    expect(revised(decoded, wire, decoded)).toBe(expected.toString('hex'));
+  });
+
   it('is an ordinary one where nothing was decoded', () => {
     const table = { a: 1, b: ['x', { c: 2n }] };
     const encoded = encodeRevisedTable(table, {}, Buffer.alloc(0), 0, 0);

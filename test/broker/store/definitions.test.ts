@@ -63,6 +63,24 @@ describe('after a restart', () => {
     expect(refusal(() => again.queue('durable'))).toMatch(/inequivalent arg 'durable'/);
   });
 
+  it('the numbers among arguments are of the types that they were declared with', async () => {
+    const { client, restart } = await start();
+    const args = { 'x-max-priority': 5, 'x-message-ttl': 60_000, other: { scale: 1, value: 2 } };
+    const types = { 'x-max-priority': 'byte', other: 'decimal' };
+    const typed = Object.defineProperty({ ...args }, Symbol.for('amqp.field-types'), {
+      value: new Map(Object.entries(types)),
+    });
+    client.queue('q', { ...DURABLE, arguments: typed });
+    const { client: again } = await restart();
+    again.queue('q', { ...DURABLE, arguments: args });
+    expect(refusal(() => again.queue('q', { ...DURABLE, arguments: { 'x-message-ttl': 60_000 } }))).toMatch(
+      /received none but current is the value '5' of type 'byte'/,
+    );
+    expect(refusal(() => again.queue('q', { ...DURABLE, arguments: { 'x-max-priority': 5 } }))).toMatch(
+      /received none but current is the value '60000' of type 'signedint'/,
+    );
+  });
+
   it('bindings between durable ends are there, and others are not', async () => {
     const { host, client, restart } = await start();
     client.queue('durable', DURABLE);

@@ -14,6 +14,7 @@ import {
   sharedQueue,
   unique,
 } from './app.js';
+import { methodWith } from './field-octets.js';
 import { expectRefusal } from './refusal.js';
 import { onEachServer } from './server.js';
 
@@ -249,6 +250,25 @@ onEachServer('the priority of a consumer', (server) => {
       406,
       `PRECONDITION_FAILED - invalid arg 'x-priority' for queue '${queue}' in vhost '/': "expected integer, got longstr"`,
     );
+  });
+
+  it.each([
+    ['byte', 'b', '05'],
+    ['double', 'd', '4014000000000000'],
+    ['float', 'f', '40a00000'],
+  ])('as a %s is an integer, or refused with 406', async (type, letter, octets) => {
+    const client = await rawChannel(server);
+    const queue = unique('queue');
+    await client.call('queue.declare', { queue, exclusive: true }, 'queue.declare-ok');
+    client.send(methodWith('basic.consume', { queue }, ['x-priority', letter, octets]));
+    if (type === 'byte') {
+      await client.expect('basic.consume-ok');
+      return;
+    }
+    expect(await client.expect('channel.close')).toMatchObject({
+      replyCode: 406,
+      replyText: `PRECONDITION_FAILED - invalid arg 'x-priority' for queue '${queue}' in vhost '/': "expected integer, got ${type}"`,
+    });
   });
 
   it('is all that a consumer of a classic queue may ask for: x-stream-offset is refused with 406', () => {

@@ -14,7 +14,7 @@ export const differences = {
   'malformed properties':
     'RabbitMQ fails over them, 541; a node says what is wrong with the syntax that the specification names for it, 502.',
   'large bodies':
-    'RabbitMQ takes 128 MiB. A node is meant to run beside other programs and takes 16 MiB, then 311.',
+    'RabbitMQ takes 128 MiB. A node is meant to run beside other programs and takes 16 MiB unless told otherwise, then 311.',
   'unknown methods': 'RabbitMQ fails and drops the connection; a node closes it with the reason.',
 } as const satisfies Record<string, string>;
 

@@ -12,6 +12,7 @@ import { onEachServer } from './server.js';
 
 const CLASS_QUEUE = 50;
 const publish = methodFrame(1, 'basic.publish', { routingKey: 'x' });
+const deliver = methodFrame(1, 'basic.deliver', { consumerTag: 'x', deliveryTag: 1 });
 
 /** What a connection is closed with, as `code text class method`; the texts of RabbitMQ have line breaks here and there. */
 async function closeOf(client: RawClient): Promise<string> {
@@ -65,6 +66,20 @@ onEachServer('a frame that cannot be', (server) => {
       'with a method of connections on a channel',
       methodFrame(1, 'connection.open'),
       '503 COMMAND_INVALID - unimplemented method 10 40',
+    ],
+    [
+      'with a method of a server, and its content',
+      Buffer.concat([
+        deliver,
+        frame(FRAME_HEADER, 1, encodeHeader(1, {})),
+        frame(FRAME_BODY, 1, Buffer.from('x')),
+      ]),
+      '503 COMMAND_INVALID - unimplemented method 60 60',
+    ],
+    [
+      'with a method of a server, and no content',
+      Buffer.concat([deliver, deliver]),
+      '505 UNEXPECTED_FRAME - expected content header for class 60, got non content header frame instead 60 60',
     ],
     [
       'with a second connection.open',

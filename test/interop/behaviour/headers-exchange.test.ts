@@ -20,6 +20,8 @@ const messages: Readonly<Record<string, Table>> = {
   'a is nothing': { a: null },
   'a is true': { a: true },
   'a is a list': { a: [1, 2] },
+  'a is a time': { a: { '!': 'timestamp', value: 1 } },
+  'a is octets': { a: Buffer.from('1') },
 };
 const all = Object.keys(messages);
 
@@ -28,13 +30,13 @@ onEachServer('an exchange of type headers', (server) => {
     ['all of nothing', { 'x-match': 'all' }, all],
     ['any of nothing', { 'x-match': 'any' }, []],
     ['nothing at all', {}, all],
-    ['all of one', { 'x-match': 'all', a: 1 }, ['a', 'a and b', 'a and another b']],
-    ['one, without x-match', { a: 1 }, ['a', 'a and b', 'a and another b']],
+    ['all of one', { 'x-match': 'all', a: 1 }, ['a', 'a and b', 'a and another b', 'a is a time']],
+    ['one, without x-match', { a: 1 }, ['a', 'a and b', 'a and another b', 'a is a time']],
     ['all of two', { 'x-match': 'all', a: 1, b: 'two' }, ['a and b']],
     [
       'any of two',
       { 'x-match': 'any', a: 1, b: 'two' },
-      ['a', 'a and b', 'a and another b', 'only b', 'x-a and b'],
+      ['a', 'a and b', 'a and another b', 'only b', 'x-a and b', 'a is a time'],
     ],
     ['all, x- left out', { 'x-match': 'all', 'x-a': 1, b: 'two' }, ['a and b', 'only b', 'x-a and b']],
     ['any, x- left out', { 'x-match': 'any', 'x-a': 1, b: 'two' }, ['a and b', 'only b', 'x-a and b']],
@@ -44,7 +46,13 @@ onEachServer('an exchange of type headers', (server) => {
       { 'x-match': 'any-with-x', 'x-a': 1, b: 'two' },
       ['a and b', 'only b', 'x-a', 'x-a and b'],
     ],
-    ['a text', { a: '1' }, ['a as text']],
+    ['a text', { a: '1' }, ['a as text', 'a is octets']],
+    ['octets', { a: Buffer.from('1') }, ['a as text', 'a is octets']],
+    [
+      'a time, in seconds',
+      { a: { '!': 'timestamp', value: 1 } },
+      ['a', 'a and b', 'a and another b', 'a is a time'],
+    ],
     ['a fraction', { a: 1.5 }, ['a as fraction']],
     ['a boolean', { a: true }, ['a is true']],
     ['no value: the header must be there', { a: null }, all.filter((name) => 'a' in (messages[name] ?? {}))],
@@ -57,6 +65,7 @@ onEachServer('an exchange of type headers', (server) => {
       'sometimes',
       'PRECONDITION_FAILED - Invalid x-match field value <<"sometimes">>; expected all, any, all-with-x, or any-with-x',
     ],
+    [null, 'PRECONDITION_FAILED - Invalid x-match field type void (value undefined); expected longstr'],
     [70_000, 'PRECONDITION_FAILED - Invalid x-match field type signedint (value 70000); expected longstr'],
   ])('refuses x-match = %s with 406', (value, text) =>
     expectRefusal(

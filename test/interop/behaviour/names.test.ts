@@ -1,6 +1,8 @@
+import type { Channel } from 'amqplib';
 import { connect } from 'amqplib';
 import { expect, it } from 'vitest';
 import { consume, drain, openChannel, openConfirmChannel, rawChannel, unique } from './app.js';
+import { expectRefusal } from './refusal.js';
 import { onEachServer } from './server.js';
 
 /** 255 octets of UTF-8, as long as a short string can be. */
@@ -52,6 +54,47 @@ onEachServer('a name', (server) => {
     await expect((await openChannel(server)).get(`${name}\n`)).rejects.toThrow('NOT_FOUND');
     await channel.assertExchange(`${name}\r\n`, 'fanout', { autoDelete: true });
     await channel.bindQueue(name, name, '');
+  });
+
+  it('loses them wherever something is declared, bound, unbound or deleted', async () => {
+    const channel = await openChannel(server);
+    const name = unique('name');
+    const broken = `\n${name.slice(0, 3)}\r\n${name.slice(3)}\r`;
+    await channel.assertQueue(name, { durable: false });
+    await channel.assertExchange(name, 'fanout', { durable: false });
+    await channel.checkQueue(broken);
+    await channel.checkExchange(broken);
+    await channel.bindQueue(broken, broken, '');
+    await channel.unbindQueue(broken, broken, '');
+    await channel.bindExchange(broken, 'amq.fanout', '');
+    await channel.unbindExchange(broken, 'amq.fanout', '');
+    await channel.deleteQueue(broken);
+    await channel.deleteExchange(broken);
+    await expect((await openChannel(server)).checkQueue(name)).rejects.toThrow('NOT_FOUND');
+    await expect((await openChannel(server)).checkExchange(name)).rejects.toThrow('NOT_FOUND');
+  });
+
+  it.each<[string, (channel: Channel, name: string) => Promise<unknown>]>([
+    ['basic.get', (channel, name) => channel.get(name)],
+    ['basic.consume', (channel, name) => channel.consume(name, () => undefined)],
+    ['queue.purge', (channel, name) => channel.purgeQueue(name)],
+  ])('keeps them in %s, where there is nothing of this name then', async (_, use) => {
+    const name = unique('name');
+    const owner = await openChannel(server);
+    await owner.assertQueue(name, { exclusive: true });
+    const broken = `${name}\n`;
+    const text = `NOT_FOUND - no queue '${broken}' in vhost '/'`;
+    await expectRefusal(server, (channel) => use(channel, broken), 'channel', 404, text);
+  });
+
+  it('that is nothing but line ends is one of the choice of the server, or none', async () => {
+    const channel = await openChannel(server);
+    const { queue } = await channel.assertQueue('\r\n', { exclusive: true });
+    expect(queue).toMatch(/^amq\.gen-/);
+    const passive = (other: Channel) => other.checkQueue('\n');
+    await expectRefusal(server, passive, 'channel', 404, "NOT_FOUND - no queue '' in vhost '/'");
+    await channel.deleteQueue('\n');
+    await channel.checkQueue(queue);
   });
 
   it.each(['日本語', 'with spaces', 'slash/es', '"quotes"', "'single'", '🐇', '%20', '#'])(

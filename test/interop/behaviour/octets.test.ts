@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { FRAME_HEADER } from '../../../src/amqp-gateway/codec/index.js';
 import { frame, methodFrame } from '../../support/amqp-raw-client.js';
-import { hold, openChannel, ownQueue, rawChannel, sharedQueue, unique } from './app.js';
+import { hold, openChannel, ownQueue, rawChannel, ready, sharedQueue, unique } from './app.js';
+import { table } from './field-octets.js';
 import type { Server } from './server.js';
 import { onEachServer } from './server.js';
 
@@ -42,6 +43,11 @@ onEachServer('the header of a message', (server) => {
 
   it('keeps the order of its headers', async () => {
     const header = contentHeader(FLAG_HEADERS, table(['z', 'b', '01'], ['a', 'b', '02'], ['m', 'b', '03']));
+    expect(await delivered(server, header)).toEqual(header);
+  });
+
+  it.each([1, 2, 3])('keeps the flags %i, which are no property', async (flags) => {
+    const header = contentHeader(FLAG_PRIORITY | flags, Buffer.from([7]));
     expect(await delivered(server, header)).toEqual(header);
   });
 
@@ -108,6 +114,30 @@ onEachServer('x-death', (server) => {
   });
 });
 
+onEachServer('the headers of a dead letter', (server) => {
+  it('are in the order of their names, whatever those look like', async () => {
+    const channel = await openChannel(server);
+    const graves = await sharedQueue(channel);
+    const args = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': graves };
+    const queue = await sharedQueue(channel, args);
+    const client = await rawChannel(server);
+    const names = ['z', '10', '9', 'a', '+', 'Z'];
+    const headers = table(...names.map((name): [string, string, string] => [name, 'b', '01']));
+    const publish = methodFrame(1, 'basic.publish', { routingKey: queue });
+    client.send(publish, frame(FRAME_HEADER, 1, contentHeader(FLAG_HEADERS, headers)));
+    channel.nack(await hold(channel, queue), false, false);
+    channel.nack(await hold(channel, graves));
+    await ready(channel, graves, 1);
+    await client.call('basic.get', { queue: graves, noAck: true }, 'basic.get-ok');
+    const { header } = await client.expectContent();
+    const text = header.toString('latin1');
+    const places = ['\x01+b', '\x0210b', '\x019b', '\x01Zb', '\x01ab', 'x-death', '\x01zb'];
+    const found = places.map((place) => text.indexOf(place));
+    expect(found).not.toContain(-1);
+    expect(found).toEqual([...found].sort((one, other) => one - other));
+  });
+});
+
 /** The octets of a list in a header, as characters. */
 function fieldsOf(header: Buffer, list: string): string {
   const start = header.indexOf(`${list}A`) + list.length + 1;
@@ -130,15 +160,4 @@ function contentHeader(flags: number, ...properties: readonly Buffer[]): Buffer 
   head.writeUInt16BE(CLASS_BASIC, 0);
   head.writeUInt16BE(flags, 12);
   return Buffer.concat([head, ...properties]);
-}
-
-function table(...fields: readonly [name: string, type: string, octets: string][]): Buffer {
-  const parts = fields.flatMap(([name, type, octets]) => [
-    Buffer.from([name.length]),
-    Buffer.from(name + type),
-    Buffer.from(octets, 'hex'),
-  ]);
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(parts.reduce((sum, part) => sum + part.length, 0));
-  return Buffer.concat([length, ...parts]);
 }

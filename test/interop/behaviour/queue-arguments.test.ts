@@ -1,6 +1,9 @@
 import type { Channel } from 'amqplib';
 import { expect, it } from 'vitest';
+import { teardown } from '../../support/teardown.js';
 import { openChannel, ownQueue, rawChannel, sharedQueue, unique } from './app.js';
+import type { FieldOctets } from './field-octets.js';
+import { methodWith } from './field-octets.js';
 import { expectRefusal } from './refusal.js';
 import type { Server } from './server.js';
 import { onEachServer } from './server.js';
@@ -135,6 +138,96 @@ onEachServer('an argument of queue.declare that cannot be', (server) => {
   });
 });
 
+/** A number in each of its types, as RabbitMQ names them. */
+const INTEGERS: readonly [type: string, letter: string, octets: string][] = [
+  ['byte', 'b', '05'],
+  ['unsignedbyte', 'B', '05'],
+  ['short', 's', '0005'],
+  ['unsignedshort', 'u', '0005'],
+  ['signedint', 'I', '00000005'],
+  ['unsignedint', 'i', '00000005'],
+  ['long', 'l', '0000000000000005'],
+  ['long', 'L', '0000000000000005'],
+];
+/** And what is none: its octets, and how RabbitMQ writes it. */
+const NO_INTEGERS: readonly [type: string, letter: string, octets: string, shown: string][] = [
+  ['float', 'f', '40a00000', '5.0'],
+  ['double', 'd', '4014000000000000', '5.0'],
+  ['double', 'd', '3ff8000000000000', '1.5'],
+  ['bool', 't', '01', 'true'],
+  ['longstr', 'S', '0000000135', '5'],
+];
+
+onEachServer('an argument of queue.declare of the type', (server) => {
+  const declare = async (queue: string, ...fields: FieldOctets[]) => {
+    const client = await rawChannel(server);
+    client.send(methodWith('queue.declare', { queue }, ...fields));
+    const answer = await client.next();
+    if (answer.type !== 'method') throw new Error(answer.type);
+    return answer.name === 'channel.close' ? answer.arguments.replyText : answer.name;
+  };
+  const ownName = async () => {
+    const queue = unique('queue');
+    const cleaner = await openChannel(server);
+    teardown(() => cleaner.deleteQueue(queue));
+    return queue;
+  };
+  const refusal = (queue: string, rest: string) =>
+    `PRECONDITION_FAILED - inequivalent arg 'x-message-ttl' for queue '${queue}' in vhost '/': ${rest}`;
+
+  it.each(INTEGERS)('%s (%s) is an integer as any other', async (type, letter, octets) => {
+    const queue = await ownName();
+    expect(await declare(queue, ['x-message-ttl', letter, octets])).toBe('queue.declare-ok');
+    expect(await declare(queue, ['x-message-ttl', 'l', '0000000000000005'])).toBe('queue.declare-ok');
+    expect(await declare(queue, ['x-message-ttl', 'T', '0000000000000005'])).toBe('queue.declare-ok');
+    expect(await declare(queue)).toBe(
+      refusal(queue, `received none but current is the value '5' of type '${type}'`),
+    );
+    expect(await declare(queue, ['x-message-ttl', 'd', '4014000000000000'])).toBe(
+      refusal(queue, "received '5.0' but current is '5'"),
+    );
+  });
+
+  it.each(NO_INTEGERS)('%s (%s %s) is none', async (type, letter, octets, shown) => {
+    const queue = unique('queue');
+    expect(await declare(queue, ['x-message-ttl', letter, octets])).toBe(
+      `PRECONDITION_FAILED - invalid arg 'x-message-ttl' for queue '${queue}' in vhost '/': "expected integer, got ${type}"`,
+    );
+    const there = await ownName();
+    await declare(there, ['x-message-ttl', 'b', '06']);
+    expect(await declare(there, ['x-message-ttl', letter, octets])).toBe(
+      refusal(there, `received '${shown}' but current is '6'`),
+    );
+  });
+
+  const noTexts = [...INTEGERS, ...NO_INTEGERS.filter(([type]) => type !== 'longstr')].map(
+    ([type, letter, octets]) => [type, letter, octets] as const,
+  );
+
+  it.each(noTexts)('%s (%s) is no text', async (type, letter, octets) => {
+    const queue = unique('queue');
+    expect(await declare(queue, ['x-overflow', letter, octets])).toBe(
+      `PRECONDITION_FAILED - invalid arg 'x-overflow' for queue '${queue}' in vhost '/': {unacceptable_type,${type}}`,
+    );
+    expect(await declare(queue, ['x-dead-letter-exchange', letter, octets])).toBe(
+      `PRECONDITION_FAILED - invalid type '${type}' for arg 'x-dead-letter-exchange' in queue '${queue}' in vhost '/'`,
+    );
+  });
+
+  it('void is no value', async () => {
+    const queue = await ownName();
+    await declare(queue, ['x-message-ttl', 'b', '05']);
+    expect(await declare(queue, ['x-message-ttl', 'V', ''])).toBe(
+      refusal(queue, "received none but current is '5'"),
+    );
+    const other = await ownName();
+    await declare(other);
+    expect(await declare(other, ['x-message-ttl', 'V', ''])).toBe(
+      refusal(other, "received the value 'undefined' of type 'void' but current is none"),
+    );
+  });
+});
+
 onEachServer('a queue of a type', (server) => {
   const refusal = (queue: string, type: string) =>
     `PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue '${queue}' in vhost '/': "unsupported queue type '${type}'"`;
@@ -149,6 +242,16 @@ onEachServer('a queue of a type', (server) => {
     const args = { 'x-queue-type': 'unheard-of' };
     const declare = (channel: Channel) => channel.assertQueue(queue, { arguments: args });
     return expectRefusal(server, declare, 'channel', 406, refusal(queue, 'unheard-of'));
+  });
+
+  it('that is there is of that type', async () => {
+    const channel = await openChannel(server);
+    const queue = await sharedQueue(channel);
+    await channel.assertQueue(queue, { durable: false, arguments: { 'x-queue-type': 'classic' } });
+    const text = `PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue '${queue}' in vhost '/': received the value 'quorum' of type 'longstr' but current is none`;
+    const args = { 'x-queue-type': 'quorum' };
+    const declare = (other: Channel) => other.assertQueue(queue, { durable: false, arguments: args });
+    await expectRefusal(server, declare, 'channel', 406, text);
   });
 
   it.each(['quorum', 'stream'])('%s is there or refused with 406', async (type) => {

@@ -55,6 +55,14 @@ onEachServer('after a restart', ({ name }) => {
     await channel.assertQueue('durable', { durable: true, maxPriority: 3 });
   });
 
+  it('an argument is of the type that it was declared with', async () => {
+    const channel = await channelOf(connection);
+    // amqplib sends a number as the shortest integer that holds it.
+    await expect(channel.assertQueue('durable', { durable: true })).rejects.toThrow(
+      "received none but current is the value '3' of type 'byte'",
+    );
+  });
+
   it.each(['transient', 'exclusive'])('the %s queue is gone', async (queue) => {
     const channel = await channelOf(connection);
     await expect(channel.checkQueue(queue)).rejects.toThrow('NOT_FOUND');
