@@ -239,6 +239,8 @@ export class DhtSpaces implements SpaceImplementation {
       this.#node.privateKey,
     );
     const space = this.#enter(manifest.bytes);
+    // Of an owner that was away: members are in it, and know each other.
+    for (const found of byOwner.get(self) ?? []) this.#learn(space, found);
     void space.discover();
     this.#directory
       .putManifest(manifest)

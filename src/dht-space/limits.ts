@@ -48,6 +48,9 @@ export const MAX_LINKS = 1024;
 /** Points that one peer may attach; more ends the link. */
 export const MAX_POINTS_PER_LINK = 4096;
 
+/** Spaces of one session that the other side has told all about; of further ones nobody is waited for who tells too early. */
+export const MAX_SYNCED_SPACES = 1024;
+
 /** Patterns that a peer may tell of for one point. Honest ones summarise at half of it; more ends the link. */
 export const MAX_TOLD_PATTERNS = 2_000;
 /** What the interest that one peer tells of may take, over all points; more ends the link. */

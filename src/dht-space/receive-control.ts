@@ -20,7 +20,7 @@ export function receiveControl(link: Link, message: Control, spaces: ReadonlyMap
   if (message.members !== undefined) onMembers(link, session, message.members, spaces);
   else if (message.definitions !== undefined) {
     spaces.get(spaceIdFromBytes(message.definitions.spaceId))?.onDefinitions(message.definitions);
-  } else if (message.synced !== undefined) onSynced(link, session, message.synced, spaces);
+  } else if (message.synced !== undefined) onSynced(link, session, message.synced);
   else if (message.attach !== undefined) onAttach(link, session, message.attach, spaces);
   else if (message.interest !== undefined) onInterest(session, message.interest);
   else if (message.detach !== undefined) onDetach(session, message.detach);
@@ -44,16 +44,9 @@ function onMembers(
 }
 
 /** What the other side did not tell anew in this session, it does not take part in any more. */
-function onSynced(
-  link: Link,
-  session: LinkSession,
-  message: Synced,
-  spaces: ReadonlyMap<string, DhtSpace>,
-): void {
+function onSynced(link: Link, session: LinkSession, message: Synced): void {
   const spaceId = spaceIdFromBytes(message.spaceId);
   session.control.send({ settled: { number: message.number } });
-  // Of spaces that nobody here waits for, there may be any number.
-  if (!spaces.has(spaceId)) return;
   for (const participant of link.points) {
     if (participant.spaceId === spaceId && participant.attachedIn !== session) participant.detach();
   }

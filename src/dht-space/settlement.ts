@@ -1,3 +1,5 @@
+import { MAX_SYNCED_SPACES } from './limits.js';
+
 /**
  * Changes sent over one control stream are numbered, so that one number acknowledges all before it; and each space
  * is marked once the other side has told all about its part in it. What is waited for here is also over when the
@@ -41,7 +43,12 @@ export class Settlement {
     return promise;
   }
 
+  /**
+   * The other side may tell of a space before this node is in it, as it remembers an earlier time: that is kept for as
+   * many spaces as {@link MAX_SYNCED_SPACES}, so that whoever enters one then does not wait for what has come.
+   */
   markSynced(spaceId: string): void {
+    if (this.#synced.size >= MAX_SYNCED_SPACES && !this.#synced.has(spaceId)) return;
     this.#sync(spaceId).resolve();
   }
 

@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import '../../src/dht-space/promise-polyfill.js';
 import { describe, expect, it } from 'vitest';
 import { backoffMs } from '../../src/dht-space/backoff.js';
-import { RETRY_CAP_MS, RETRY_FIRST_MS } from '../../src/dht-space/limits.js';
+import { MAX_SYNCED_SPACES, RETRY_CAP_MS, RETRY_FIRST_MS } from '../../src/dht-space/limits.js';
 import { Settlement } from '../../src/dht-space/settlement.js';
 
 /** Which of the promises have resolved by now. */
@@ -50,6 +50,16 @@ describe('a settlement', () => {
     const [early, other] = [settlement.synced('a'), settlement.synced('b')];
     settlement.markSynced('a');
     expect(await resolved({ early, late: settlement.synced('a'), other })).toEqual(['early', 'late']);
+  });
+
+  it('remembers for a bounded number of spaces that they were told of before anybody waited', async () => {
+    const settlement = new Settlement();
+    for (let space = 0; space <= MAX_SYNCED_SPACES; space++) settlement.markSynced(`${space}`);
+    const [first, last] = [settlement.synced('0'), settlement.synced(`${MAX_SYNCED_SPACES - 1}`)];
+    const beyond = settlement.synced(`${MAX_SYNCED_SPACES}`);
+    expect(await resolved({ first, last, beyond })).toEqual(['first', 'last']);
+    settlement.markSynced(`${MAX_SYNCED_SPACES}`);
+    expect(await resolved({ beyond })).toEqual(['beyond']);
   });
 
   it('is over with the session: nobody waits for one that is not linked', async () => {

@@ -116,7 +116,7 @@ describe.skipIf(!canMount)('a node whose disk is full (needs: root, to mount one
     await NodeProcess.start({ flags }).then(
       (early) => early.kill(),
       (error) =>
-        expect(error.message).toMatch(/the store in '.*' cannot be opened: .*No space left on device/),
+        expect(error.message).toMatch(/the store in '.*' cannot be opened: .*no space left on device/i),
     );
     rmSync(join(disk, 'ballast'));
     const numbers = await takeAll(await openApp(await startNode({ flags })));
