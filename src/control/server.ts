@@ -99,7 +99,7 @@ export class ControlServer {
     try {
       const request = parseRequest(line);
       const result = await execute(this.#broker, request);
-      if (!request.command.endsWith(' list')) this.#logger.info(shown(request), request.command);
+      if (!request.command.endsWith(' list')) this.#logger.info({ request: shown(request) }, request.command);
       return { result };
     } catch (error) {
       if (error instanceof BrokerError) return { error: error.message };

@@ -82,7 +82,10 @@ describe('a control socket', () => {
     await run({ command: 'user add', name: 'alice', password: 'hunter2', tags: [] });
     await run({ command: 'user password', name: 'alice', password: 'hunter3' });
     await run({ command: 'user list' });
-    expect(log).toEqual(['user add {"name":"alice","tags":[]}', 'user password {"name":"alice"}']);
+    expect(log).toEqual([
+      'user add {"request":{"name":"alice","tags":[]}}',
+      'user password {"request":{"name":"alice"}}',
+    ]);
   });
 
   it("is its owner's alone", async () => {
