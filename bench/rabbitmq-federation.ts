@@ -1,4 +1,6 @@
-import { eventually, RabbitmqServers, rabbitmqMissing } from './rabbitmq.js';
+import { eventually } from '../test/support/eventually.js';
+import { rabbitmqMissing, startRabbitmq } from './rabbitmq.js';
+import type { Server } from './server.js';
 import type { System } from './testbed.js';
 import { bindQueue, ends, onChannel, QUEUE, ROUTING_KEY } from './testbed.js';
 
@@ -9,11 +11,13 @@ export const rabbitmqFederation: System = {
   name: 'RabbitMQ exchange federation',
   missing: rabbitmqMissing,
   async with(use) {
-    const servers = await RabbitmqServers.create();
+    const servers: Server[] = [];
     try {
       const plugins = ['rabbitmq_federation'];
-      const near = await servers.start('near', plugins);
-      const far = await servers.start('far', plugins, federationWith(near.url));
+      const near = await startRabbitmq({ plugins });
+      servers.push(near);
+      const far = await startRabbitmq({ plugins, definitions: federationWith(near.url) });
+      servers.push(far);
       await onChannel(far.url, async (channel) => {
         await channel.assertExchange(EXCHANGE, 'topic', { durable: false });
         await bindQueue(channel, EXCHANGE);
@@ -21,7 +25,7 @@ export const rabbitmqFederation: System = {
       await linked(near.url, far.url);
       return await use({ ...ends(near.url, far.url), exchange: EXCHANGE, pids: [near.pid, far.pid] });
     } finally {
-      await servers.stop();
+      await Promise.all(servers.map((server) => server.stop()));
     }
   },
 };

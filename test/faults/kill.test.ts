@@ -11,6 +11,8 @@ import { Random, seed } from '../support/random.js';
 import { teardown } from '../support/teardown.js';
 
 const KILLS = 200;
+/** So many nodes are killed side by side: most of the time goes by while they start. */
+const NODES = 2;
 /** One in so many kills comes while the node is starting. */
 const EARLY_KILLS = 10;
 /** Before one in so many kills the node is stopped in order, and started again. */
@@ -24,14 +26,17 @@ const QUEUES = ['billing', 'shipping'] as const;
 /** Content that lies in the entry of each queue, and content that lies in the store once. */
 const SIZES = [20, 100, 6_000];
 
-const random = new Random(seed);
-
 /** Publishes numbers, each once, and knows which of them were confirmed. */
 class Publisher {
   readonly confirmed: number[] = [];
+  readonly #random: Random;
   #next = 0;
   #waiting = 0;
   #channel: ConfirmChannel | undefined;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
 
   get published(): number {
     return this.#next;
@@ -50,7 +55,7 @@ class Publisher {
   #publish(channel: ConfirmChannel): void {
     while (channel === this.#channel && this.#waiting < WINDOW) {
       const number = this.#next++;
-      const body = Buffer.alloc(random.pick(SIZES), ' ');
+      const body = Buffer.alloc(this.#random.pick(SIZES), ' ');
       body.write(String(number));
       this.#waiting++;
       try {
@@ -69,12 +74,14 @@ class Publisher {
 /** Takes a queue's messages and acknowledges them now and then, and checks what it gets. */
 class Consumer {
   readonly seen = new Set<number>();
-  readonly #queue: string;
   readonly problems: string[] = [];
+  readonly #queue: string;
+  readonly #random: Random;
   #last = -1;
 
-  constructor(queue: string) {
+  constructor(queue: string, random: Random) {
     this.#queue = queue;
+    this.#random = random;
   }
 
   async use(channel: Channel): Promise<void> {
@@ -84,7 +91,7 @@ class Consumer {
       if (message === null) return;
       this.#check(Number(message.content.toString().trim()), message.fields.redelivered);
       // In groups, so that there are always some that were handed out and not acknowledged.
-      if (random.int(10) === 0) ignoreClosed(() => channel.ack(message, true));
+      if (this.#random.int(10) === 0) ignoreClosed(() => channel.ack(message, true));
     });
   }
 
@@ -115,18 +122,18 @@ async function open(node: NodeProcess): Promise<ConfirmChannel> {
 }
 
 /** Starts a node that is killed before it is ready, or hardly after. */
-async function killEarly(flags: readonly string[]): Promise<void> {
+async function killEarly(flags: readonly string[], random: Random): Promise<void> {
   const life = `${random.int(MAX_START_MS) / 1_000 + 0.05}`;
   const starting = NodeProcess.start({ flags, prefix: ['timeout', '--signal=KILL', life] });
   await starting.then((node) => node.exited).catch(() => undefined);
 }
 
-it(`a node that is killed ${KILLS} times loses no confirmed message, keeps the order and marks repeats (SEED=${seed})`, async () => {
+async function killAgainAndAgain(kills: number, random: Random): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'xspace-kill-'));
   teardown(() => rmSync(folder, { recursive: true, force: true }));
   const flags = ['--data-dir', join(folder, 'data'), '--log-level', 'warn'];
-  const publisher = new Publisher();
-  const consumers = QUEUES.map((queue) => new Consumer(queue));
+  const publisher = new Publisher(random);
+  const consumers = QUEUES.map((queue) => new Consumer(queue, random));
 
   const run = async (): Promise<NodeProcess> => {
     const node = await NodeProcess.start({ flags });
@@ -151,8 +158,8 @@ it(`a node that is killed ${KILLS} times loses no confirmed message, keeps the o
     return node;
   };
 
-  for (let kill = 0; kill < KILLS; kill++) {
-    if (random.int(EARLY_KILLS) === 0) await killEarly(flags);
+  for (let kill = 0; kill < kills; kill++) {
+    if (random.int(EARLY_KILLS) === 0) await killEarly(flags, random);
     else {
       if (random.int(STOPS) === 0) await (await live()).stop();
       const node = await live();
@@ -169,6 +176,11 @@ it(`a node that is killed ${KILLS} times loses no confirmed message, keeps the o
     );
     expect(consumer.problems).toEqual([]);
   }
-  expect(publisher.confirmed.length).toBeGreaterThan(10 * KILLS);
+  expect(publisher.confirmed.length).toBeGreaterThan(10 * kills);
   expect(await node.stop()).toEqual({ code: 0, signal: null });
+}
+
+it(`a node that is killed again and again loses no confirmed message, keeps the order and marks repeats (SEED=${seed})`, async () => {
+  const nodes = Array.from({ length: NODES }, (_, index) => new Random(seed + index));
+  await Promise.all(nodes.map((random) => killAgainAndAgain(KILLS / NODES, random)));
 }, 600_000);
