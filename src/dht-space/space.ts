@@ -2,6 +2,7 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import type { Logger, PointDefinition, PointReceiver, PointSession } from '../overlay/index.js';
 import { assertSamePoint, SpaceError } from '../overlay/index.js';
 import { aborted } from './aborted.js';
+import { allLinked } from './all-linked.js';
 import type { DefinitionsHost } from './definitions.js';
 import { Definitions, definitionOf } from './definitions.js';
 import type { Directory } from './directory.js';
@@ -39,9 +40,6 @@ export interface SpaceEnvironment {
   /** Nothing holds the space any more. */
   ended(space: DhtSpace): void;
 }
-
-/** How many sessions of a link may end before a join stops waiting for it. */
-const LINK_ATTEMPTS = 4;
 
 /** A space that this node is a member of: its members, its points, and this node's part in them. */
 export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
@@ -140,7 +138,7 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
    * through a third one, the later one hears of the other from there.
    */
   async linkMembers(signal: AbortSignal): Promise<void> {
-    await Promise.race([this.#linkAll(), aborted(signal)]);
+    await Promise.race([allLinked(this, this.#environment.links), aborted(signal)]);
   }
 
   async left(point: DhtPoint): Promise<void> {
@@ -368,31 +366,6 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   async #ask(peer: string): Promise<void> {
     const { ask, logger } = this.#environment;
     await ask(peer).catch((err: unknown) => logger.debug({ err, peer }, 'a member did not answer'));
-  }
-
-  /** Members tell of further ones, until there are no more. */
-  async #linkAll(): Promise<void> {
-    const met = new Set<string>();
-    for (;;) {
-      const fresh = this.members.others.map(({ peer }) => peer).filter((peer) => !met.has(peer));
-      if (fresh.length === 0) return;
-      for (const peer of fresh) met.add(peer);
-      await Promise.all(fresh.map((peer) => this.#linkTo(peer)));
-    }
-  }
-
-  /** Resolves when both sides have told all about the space, members included. */
-  async #linkTo(peer: string): Promise<void> {
-    const link = this.#environment.links.get(peer);
-    for (let attempt = 0; link !== undefined && attempt < LINK_ATTEMPTS; attempt += 1) {
-      await link.attempted();
-      const { session } = link;
-      if (session === undefined) return;
-      await session.settlement.synced(this.spaceId);
-      await session.settlement.settled();
-      // Where both sides have dialled, one of the two sessions is given up.
-      if (link.session === session) return;
-    }
   }
 
   *#sessions(): Iterable<LinkSession> {
