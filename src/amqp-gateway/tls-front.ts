@@ -47,8 +47,10 @@ export class TlsFront {
       logger.warn({ client: socket.remoteAddress, reason }, 'client certificate refused');
       socket.destroy();
     });
-    this.#server.on('tlsClientError', (err, { remoteAddress }) => {
-      logger.info({ client: remoteAddress, reason: err.message }, 'TLS handshake failed');
+    this.#server.on('tlsClientError', (err, socket) => {
+      logger.info({ client: socket.remoteAddress, reason: err.message }, 'TLS handshake failed');
+      // Node only tells of one that takes too long.
+      socket.destroy();
     });
   }
 

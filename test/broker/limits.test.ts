@@ -1,4 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
+import { Broker, MemoryAccount } from '../../src/broker/index.js';
+import { exchangeTypes } from '../../src/overlay/index.js';
 import { createBroker, createCountingClient, refusal, TestConsumer } from './support.js';
 
 const PREDECLARED_EXCHANGES = 7;
@@ -9,8 +11,36 @@ vi.mock(import('../../src/broker/limits.js'), async (original) => ({
   MAX_EXCHANGES: 8 as never,
   MAX_BINDINGS: 3 as never,
   MAX_CONSUMERS: 3 as never,
+  MAX_VIRTUAL_HOSTS: 2 as never,
+  MAX_USERS: 2 as never,
   MAX_CACHED_ROUTE_WEIGHT: 20 as never,
 }));
+
+describe('what a broker holds is limited', () => {
+  const create = () =>
+    new Broker({ exchangeTypes, memory: new MemoryAccount({ limitBytes: 1e6, limitEntries: 1e6 }) });
+
+  it('to a number of virtual hosts, and removing one makes room for another', () => {
+    const broker = create();
+    broker.addVirtualHost('one');
+    expect(refusal(() => broker.addVirtualHost('two'))).toBe(
+      'precondition-failed: the limit of 2 virtual hosts is reached',
+    );
+    broker.addVirtualHost('one');
+    broker.removeVirtualHost('one');
+    broker.addVirtualHost('two');
+    expect(broker.virtualHostNames).toEqual(['/', 'two']);
+  });
+
+  it('to a number of users, and removing one makes room for another', async () => {
+    const broker = create();
+    await broker.users.add('one', '', []);
+    await expect(broker.users.add('two', '', [])).rejects.toThrow('the limit of 2 users is reached');
+    broker.removeUser('one');
+    await broker.users.add('two', '', []);
+    expect(broker.users.size).toBe(2);
+  });
+});
 
 describe('what a virtual host holds is limited', () => {
   it('to a number of queues, and deleting one makes room for another', () => {

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
-import { describe, expect, it } from 'vitest';
-import { DEAD_AFTER_MS, MAX_LINKS } from '../../src/dht-space/limits.js';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { DEAD_AFTER_MS, MAX_LINKS, RETRY_CAP_MS } from '../../src/dht-space/limits.js';
 import { eventually } from '../support/eventually.js';
 import { Random, seed } from '../support/random.js';
 import { numbers, pass, SPACE, settle, startLinked, startPair } from './fake-peer.js';
@@ -92,6 +92,9 @@ describe('a link that is closed', () => {
   });
 
   it('leaves nothing running: no listener, no timer, no further dial', async () => {
+    // They run as ever until the test lets the longest wait for a dial go by at once.
+    vi.useFakeTimers({ shouldAdvanceTime: true, toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
     const [a, b] = await startLinked();
     b.node.reachable = false;
     b.node.breakConnections();
@@ -104,7 +107,7 @@ describe('a link that is closed', () => {
       undefined,
     ]);
     b.node.reachable = true;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await vi.advanceTimersByTimeAsync(RETRY_CAP_MS);
     expect(a.node.dials).toBe(dials);
   });
 });
