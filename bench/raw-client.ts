@@ -1,13 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
-import type {
-  FrameSink,
-  Method,
-  MethodArguments,
-  MethodName,
-  Properties,
-} from '../src/amqp-gateway/codec/index.js';
+import type { FrameSink, Method, MethodArguments, MethodName, Properties } from '../src/amqp-codec/index.js';
 import {
   decodeMethod,
   encodeHeader,
@@ -19,7 +13,7 @@ import {
   FRAME_OVERHEAD_BYTES,
   FrameParser,
   PROTOCOL_HEADER,
-} from '../src/amqp-gateway/codec/index.js';
+} from '../src/amqp-codec/index.js';
 
 const CHANNEL = 1;
 const MAX_FRAME_BYTES = 131_072;

@@ -1,4 +1,4 @@
-import type { MethodName } from '../src/amqp-gateway/codec/index.js';
+import type { MethodName } from '../src/amqp-codec/index.js';
 
 /** What answers what: AMQP 0-9-1 §1 with RabbitMQ's extensions. A method that is not here has no answer. */
 export const ANSWERS: { readonly [N in MethodName]?: readonly MethodName[] } = {

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from 'node:assert/strict';
-import type { MethodArguments, MethodName } from '../src/amqp-gateway/codec/index.js';
+import type { MethodArguments, MethodName } from '../src/amqp-codec/index.js';
 import {
   CodecError,
   decodeMethod,
@@ -9,9 +9,9 @@ import {
   encodeMethod,
   encodeTable,
   FrameParser,
-} from '../src/amqp-gateway/codec/index.js';
-import { METHODS } from '../src/amqp-gateway/codec/methods.js';
-import { PROPERTIES } from '../src/amqp-gateway/codec/properties.js';
+} from '../src/amqp-codec/index.js';
+import { METHODS } from '../src/amqp-codec/methods.js';
+import { PROPERTIES } from '../src/amqp-codec/properties.js';
 import { frame } from '../test/support/amqp-raw-client.js';
 import type { Random } from '../test/support/random.js';
 import { mutated, octetsOf } from './mutate.js';

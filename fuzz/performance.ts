@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
-import { encodeHeader, FRAME_BODY, FRAME_HEADER } from '../src/amqp-gateway/codec/index.js';
+import { encodeHeader, FRAME_BODY, FRAME_HEADER } from '../src/amqp-codec/index.js';
 import { frame, methodFrame } from '../test/support/amqp-raw-client.js';
 import type { HonestClient } from './honest-client.js';
 import { LIMIT_MS } from './limits.js';

@@ -1,5 +1,5 @@
-import type { MethodName } from '../src/amqp-gateway/codec/index.js';
-import { PROTOCOL_HEADER } from '../src/amqp-gateway/codec/index.js';
+import type { MethodName } from '../src/amqp-codec/index.js';
+import { PROTOCOL_HEADER } from '../src/amqp-codec/index.js';
 import { frame, GUEST, methodFrame } from '../test/support/amqp-raw-client.js';
 import type { Random } from '../test/support/random.js';
 import { mutated, octetsOf } from './mutate.js';

@@ -1,4 +1,4 @@
-import type { MethodName } from '../src/amqp-gateway/codec/index.js';
+import type { MethodName } from '../src/amqp-codec/index.js';
 
 /** What JSON can tell. */
 export type Plain = { readonly [name: string]: unknown };

@@ -1,5 +1,5 @@
-import type { FieldTable, FieldValue } from '../src/amqp-gateway/codec/index.js';
-import { Decimal } from '../src/amqp-gateway/codec/index.js';
+import type { FieldTable, FieldValue } from '../src/amqp-codec/index.js';
+import { Decimal } from '../src/amqp-codec/index.js';
 import type { Random } from '../test/support/random.js';
 import { octetsOf } from './mutate.js';
 

@@ -1,5 +1,5 @@
-import type { Method, MethodName } from '../src/amqp-gateway/codec/index.js';
-import { decodeHeader, decodeProperties } from '../src/amqp-gateway/codec/index.js';
+import type { Method, MethodName } from '../src/amqp-codec/index.js';
+import { decodeHeader, decodeProperties } from '../src/amqp-codec/index.js';
 import { ANSWERS, CARRIES_CONTENT, UNASKED } from './answers.js';
 
 /** Thrown for what a server must not send. */

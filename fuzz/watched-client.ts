@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
-import type { Method, MethodName } from '../src/amqp-gateway/codec/index.js';
+import type { Method, MethodName } from '../src/amqp-codec/index.js';
 import {
   decodeMethod,
   FRAME_BODY,
@@ -9,7 +9,7 @@ import {
   FRAME_HEARTBEAT,
   FrameParser,
   PROTOCOL_HEADER,
-} from '../src/amqp-gateway/codec/index.js';
+} from '../src/amqp-codec/index.js';
 import { GUEST, methodFrame } from '../test/support/amqp-raw-client.js';
 import type { Plain } from './script.js';
 import { Fault, WatchedChannel } from './watched-channel.js';

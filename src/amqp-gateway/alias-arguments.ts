@@ -1,6 +1,6 @@
+import { Decimal, MAX_SHORT_STRING_BYTES } from '../amqp-codec/index.js';
 import type { FieldTable, JoinRequest, PointType } from '../overlay/index.js';
 import { equalTables, exchangeTypes, SpaceError } from '../overlay/index.js';
-import { Decimal, MAX_SHORT_STRING_BYTES } from './codec/index.js';
 
 /** What `exchange.declare` of a point's alias asks for. */
 export interface AliasArguments {

@@ -1,8 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import type { MethodArguments } from '../amqp-codec/index.js';
+import { CodecError, decodeTable } from '../amqp-codec/index.js';
 import type { Broker, User } from '../broker/index.js';
 import { BrokerError } from '../broker/index.js';
-import type { MethodArguments } from './codec/index.js';
-import { CodecError, decodeTable } from './codec/index.js';
 import { capabilitiesIn } from './peer-properties.js';
 import { ConnectionError } from './reply-code.js';
 

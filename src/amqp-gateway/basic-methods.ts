@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import type { MethodArguments, MethodName } from '../amqp-codec/index.js';
+import { methodFrame } from '../amqp-codec/index.js';
 import type { Queue } from '../broker/index.js';
 import type { Channel } from './channel.js';
-import type { MethodArguments, MethodName } from './codec/index.js';
 import { consumerPriority } from './consumer-arguments.js';
 import type { Delivery, Settlement } from './deliveries.js';
 import { DIRECT_REPLY_TO } from './direct-reply-to.js';
-import { methodFrame } from './frames.js';
 import type { ContentMessage } from './message.js';
 import type { Handlers } from './methods.js';
 import { queueName } from './queue-methods.js';

@@ -1,10 +1,15 @@
-import type { Method, MethodArguments, MethodName } from './codec/index.js';
-import { FRAME_METHOD } from './codec/index.js';
+import type { Method, MethodArguments, MethodName } from '../amqp-codec/index.js';
+import {
+  CHANNEL_CLOSE_ID,
+  CHANNEL_CLOSE_OK_ID,
+  CHANNEL_OPEN_ID,
+  FRAME_METHOD,
+  methodFrame,
+} from '../amqp-codec/index.js';
 import type { Connection } from './connection.js';
 import type { AssembledSink, Publication } from './content-assembly.js';
 import { ContentAssembly } from './content-assembly.js';
 import { Deliveries } from './deliveries.js';
-import { CHANNEL_CLOSE_ID, CHANNEL_CLOSE_OK_ID, CHANNEL_OPEN_ID, methodFrame } from './frames.js';
 import { HELD_FRAME_OVERHEAD_BYTES } from './limits.js';
 import type { ContentMessage } from './message.js';
 import { handleOnChannel } from './methods.js';

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import type { FrameSink } from './codec/index.js';
-import { FrameParser, PROTOCOL_HEADER } from './codec/index.js';
+import type { FrameSink } from '../amqp-codec/index.js';
+import { FrameParser, PROTOCOL_HEADER } from '../amqp-codec/index.js';
 import { MAX_HANDSHAKE_FRAME_BYTES } from './limits.js';
 
 const NO_CHUNK = Buffer.alloc(0);

@@ -1,5 +1,5 @@
+import { methodFrame } from '../amqp-codec/index.js';
 import type { Connection } from './connection.js';
-import { methodFrame } from './frames.js';
 
 /** Publications up to a tag, back to where the range before ends, that are safe once a group is synced. */
 interface Range {

@@ -1,5 +1,5 @@
-import type { MethodName } from './codec/index.js';
-import { methodFrame } from './frames.js';
+import type { MethodName } from '../amqp-codec/index.js';
+import { methodFrame } from '../amqp-codec/index.js';
 import type { Handlers } from './methods.js';
 import { ConnectionError } from './reply-code.js';
 

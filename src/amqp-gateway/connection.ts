@@ -1,17 +1,23 @@
 import type { Socket } from 'node:net';
+import {
+  CONNECTION_CLOSE_ID,
+  CONNECTION_CLOSE_OK_ID,
+  FRAME_HEARTBEAT,
+  FRAME_METHOD,
+  HEARTBEAT_FRAME,
+  methodFrame,
+} from '../amqp-codec/index.js';
 import type { Authorization, GroupCommit, MemoryAccount, VirtualHost } from '../broker/index.js';
 import type { Logger } from '../overlay/index.js';
 import type { AliasHandler } from './alias-handler.js';
 import { Channel } from './channel.js';
 import type { ClientReceiver } from './client-stream.js';
-import { FRAME_HEARTBEAT, FRAME_METHOD } from './codec/index.js';
 import type { Confirms } from './confirms.js';
 import type { Reading } from './content-assembly.js';
 import { destroyLater } from './destroy-later.js';
 import type { DirectReplies } from './direct-reply-to.js';
 import type { FlushTurn } from './flush-turn.js';
 import { misplacedFrame, readMethod } from './frame-errors.js';
-import { CONNECTION_CLOSE_ID, CONNECTION_CLOSE_OK_ID, HEARTBEAT_FRAME, methodFrame } from './frames.js';
 import type { Session } from './handshake.js';
 import { Heartbeat } from './heartbeat.js';
 import { Intake } from './intake.js';

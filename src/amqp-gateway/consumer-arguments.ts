@@ -1,5 +1,5 @@
+import type { FieldTable } from '../amqp-codec/index.js';
 import { fieldType, isInteger } from '../broker/index.js';
-import type { FieldTable } from './codec/index.js';
 import { ChannelError } from './reply-code.js';
 
 /**

@@ -1,8 +1,15 @@
+import type { Method, MethodArguments } from '../amqp-codec/index.js';
+import {
+  BASIC_CLASS_ID,
+  BASIC_PUBLISH_ID,
+  decodeHeader,
+  FRAME_BODY,
+  FRAME_HEADER,
+  FRAME_METHOD,
+  FRAME_OVERHEAD_BYTES,
+} from '../amqp-codec/index.js';
 import type { MemoryAccount } from '../broker/index.js';
-import type { Method, MethodArguments } from './codec/index.js';
-import { decodeHeader, FRAME_BODY, FRAME_HEADER, FRAME_METHOD, FRAME_OVERHEAD_BYTES } from './codec/index.js';
 import { HEADER_OPENING_BYTES, misplacedFrame, readMethod } from './frame-errors.js';
-import { BASIC_CLASS_ID, BASIC_PUBLISH_ID } from './frames.js';
 import { GrowingContent } from './growing-content.js';
 import { ContentMessage } from './message.js';
 import { ChannelError, ConnectionError } from './reply-code.js';

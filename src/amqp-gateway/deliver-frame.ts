@@ -1,5 +1,4 @@
-import { FRAME_END, MAX_SHORT_STRING_BYTES } from './codec/index.js';
-import { FRAME_HEAD_BYTES, methodFrame } from './frames.js';
+import { FRAME_END, FRAME_HEAD_BYTES, MAX_SHORT_STRING_BYTES, methodFrame } from '../amqp-codec/index.js';
 
 const DELIVERY_TAG_BYTES = 8;
 const REDELIVERED_BYTES = 1;

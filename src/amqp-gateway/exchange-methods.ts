@@ -1,5 +1,5 @@
+import type { MethodArguments, MethodName } from '../amqp-codec/index.js';
 import type { Channel } from './channel.js';
-import type { MethodArguments, MethodName } from './codec/index.js';
 import type { Handlers } from './methods.js';
 import { checkExchangeBinding, checkExchangeDeclare, checkExchangeDelete } from './permission-checks.js';
 import { unexpectedMethod } from './unexpected-method.js';

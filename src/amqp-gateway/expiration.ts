@@ -1,4 +1,4 @@
-import { erlangString } from './codec/index.js';
+import { erlangString } from '../amqp-codec/index.js';
 import { MAX_EXPIRATION_MS } from './limits.js';
 
 const DECIMAL = /^([+-]?\d+)(.*)$/s;

@@ -1,4 +1,4 @@
-import type { Method } from './codec/index.js';
+import type { Method } from '../amqp-codec/index.js';
 import {
   CodecError,
   decodeMethod,
@@ -9,7 +9,7 @@ import {
   FRAME_HEARTBEAT,
   FRAME_METHOD,
   MALFORMED_UTF8,
-} from './codec/index.js';
+} from '../amqp-codec/index.js';
 import { ConnectionError } from './reply-code.js';
 
 /* What is said about frames that should not be: RabbitMQ's codes and texts. */

@@ -1,6 +1,6 @@
+import type { Method, MethodArguments } from '../amqp-codec/index.js';
+import { FRAME_HEARTBEAT, FRAME_METHOD } from '../amqp-codec/index.js';
 import type { ClientReceiver, HeaderReceiver } from './client-stream.js';
-import type { Method, MethodArguments } from './codec/index.js';
-import { FRAME_HEARTBEAT, FRAME_METHOD } from './codec/index.js';
 import { misplacedFrame, readMethod } from './frame-errors.js';
 import { ConnectionError } from './reply-code.js';
 

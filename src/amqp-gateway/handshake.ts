@@ -1,10 +1,9 @@
 import type { Socket } from 'node:net';
+import type { FieldTable, MethodArguments, MethodName } from '../amqp-codec/index.js';
+import { methodFrame, PROTOCOL_HEADER } from '../amqp-codec/index.js';
 import type { Authorization, Broker, User, VirtualHost } from '../broker/index.js';
 import type { Peer } from './authentication.js';
 import { authenticate, mechanismsFor } from './authentication.js';
-import type { FieldTable, MethodArguments, MethodName } from './codec/index.js';
-import { PROTOCOL_HEADER } from './codec/index.js';
-import { methodFrame } from './frames.js';
 import type { HandshakeInbox } from './handshake-inbox.js';
 import { CHANNEL_MAX, FRAME_MAX_BYTES, FRAME_MIN_BYTES, HEARTBEAT_SECONDS } from './limits.js';
 import { capabilitiesIn } from './peer-properties.js';

@@ -1,5 +1,5 @@
+import { CodecError, decodeHeader } from '../amqp-codec/index.js';
 import type { MessageFormat } from '../broker/index.js';
-import { CodecError, decodeHeader } from './codec/index.js';
 import { ContentMessage } from './message.js';
 
 /*

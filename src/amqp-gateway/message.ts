@@ -1,19 +1,20 @@
-import type { Message } from '../broker/index.js';
-import type { Content, FieldTable, OutgoingMessage } from '../overlay/index.js';
-import type { FieldTable as CodecFieldTable, PropertyName } from './codec/index.js';
+import type { FieldTable as CodecFieldTable, PropertyName } from '../amqp-codec/index.js';
 import {
   CodecError,
   decodeHeader,
   decodeTable,
   editHeader,
   encodeRevisedTable,
+  FRAME_END_BYTES,
+  FRAME_HEAD_BYTES,
   MAX_SHORT_STRING_BYTES,
   PROPERTY_FLAGS,
   propertyEnd,
   propertyStart,
-} from './codec/index.js';
+} from '../amqp-codec/index.js';
+import type { Message } from '../broker/index.js';
+import type { Content, FieldTable, OutgoingMessage } from '../overlay/index.js';
 import { parseExpiration } from './expiration.js';
-import { FRAME_END_BYTES, FRAME_HEAD_BYTES } from './frames.js';
 import { senderSelected } from './sender-selected.js';
 
 const NO_HEADERS: CodecFieldTable = Object.freeze(Object.create(null));

@@ -1,7 +1,7 @@
+import type { Method, MethodArguments, MethodName } from '../amqp-codec/index.js';
 import { basicMethods } from './basic-methods.js';
 import type { Channel } from './channel.js';
 import { channelMethods } from './channel-methods.js';
-import type { Method, MethodArguments, MethodName } from './codec/index.js';
 import type { Connection } from './connection.js';
 import { connectionMethods, unexpectedOnConnection } from './connection-methods.js';
 import { exchangeMethods } from './exchange-methods.js';

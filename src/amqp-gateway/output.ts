@@ -1,8 +1,14 @@
 import type { Socket } from 'node:net';
+import {
+  FRAME_BODY,
+  FRAME_END,
+  FRAME_END_BYTES,
+  FRAME_HEAD_BYTES,
+  FRAME_HEADER,
+  FRAME_OVERHEAD_BYTES,
+} from '../amqp-codec/index.js';
 import type { MemoryAccount } from '../broker/index.js';
-import { FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_OVERHEAD_BYTES } from './codec/index.js';
 import type { Flushable, FlushTurn } from './flush-turn.js';
-import { FRAME_END_BYTES, FRAME_HEAD_BYTES } from './frames.js';
 import {
   BY_REFERENCE_BYTES,
   FLUSH_BYTES,

@@ -1,4 +1,4 @@
-import type { FieldTable } from './codec/index.js';
+import type { FieldTable } from '../amqp-codec/index.js';
 
 /**
  * What this server can do beyond AMQP 0-9-1, under the names that clients look for (RabbitMQ's). One is added here

@@ -1,4 +1,4 @@
-import type { FieldTable, MethodArguments } from './codec/index.js';
+import type { FieldTable, MethodArguments } from '../amqp-codec/index.js';
 import type { Connection } from './connection.js';
 
 /*

@@ -1,6 +1,6 @@
+import type { PropertyName } from '../amqp-codec/index.js';
+import { encodeShortString, PROPERTY_FLAGS } from '../amqp-codec/index.js';
 import type { User } from '../broker/index.js';
-import type { PropertyName } from './codec/index.js';
-import { encodeShortString, PROPERTY_FLAGS } from './codec/index.js';
 import { DIRECT_REPLY_TO } from './direct-reply-to.js';
 import { parseExpiration } from './expiration.js';
 import type { ContentMessage } from './message.js';

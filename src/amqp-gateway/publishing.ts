@@ -1,10 +1,10 @@
+import { methodFrame } from '../amqp-codec/index.js';
 import type { Exchange, Publisher, User } from '../broker/index.js';
 import { whenSynced } from '../broker/index.js';
 import { Confirms } from './confirms.js';
 import type { Connection } from './connection.js';
 import type { Publication } from './content-assembly.js';
 import type { Deliveries } from './deliveries.js';
-import { methodFrame } from './frames.js';
 import type { ContentMessage } from './message.js';
 import type { Sender } from './publish-checks.js';
 import { prepare } from './publish-checks.js';

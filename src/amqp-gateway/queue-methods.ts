@@ -1,6 +1,6 @@
+import type { MethodArguments, MethodName } from '../amqp-codec/index.js';
 import { createQueueName } from '../broker/index.js';
 import type { Channel } from './channel.js';
-import type { MethodArguments, MethodName } from './codec/index.js';
 import type { Handlers } from './methods.js';
 import { checkQueueBinding, checkQueueDeclare } from './permission-checks.js';
 import { ChannelError } from './reply-code.js';

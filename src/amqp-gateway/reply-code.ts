@@ -1,6 +1,6 @@
+import { CodecError } from '../amqp-codec/index.js';
 import { BrokerError } from '../broker/index.js';
 import { SpaceError } from '../overlay/index.js';
-import { CodecError } from './codec/index.js';
 
 /** Soft errors of AMQP 0-9-1 §1.2: they close the channel. 540 is one for aliases: the paper asks for it. */
 const CHANNEL_CODES = {

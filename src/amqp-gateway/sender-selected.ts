@@ -1,5 +1,5 @@
-import type { PropertyName, RawField } from './codec/index.js';
-import { FIELD_TYPE, propertyEnd, propertyStart, rawFields } from './codec/index.js';
+import type { PropertyName, RawField } from '../amqp-codec/index.js';
+import { FIELD_TYPE, propertyEnd, propertyStart, rawFields } from '../amqp-codec/index.js';
 
 /*
  * RabbitMQ's sender-selected distribution: the headers `CC` and `BCC` hold further routing keys, and `BCC` is gone before

@@ -1,3 +1,4 @@
+import { CodecError } from '../amqp-codec/index.js';
 import type {
   Exchange,
   ExchangeDecoration,
@@ -20,7 +21,6 @@ import type {
 import { exchangeType, SpaceError } from '../overlay/index.js';
 import { assertEqualArguments, parseAliasArguments, parseSpaceArguments } from './alias-arguments.js';
 import type { AliasDeclaration, AliasHandler } from './alias-handler.js';
-import { CodecError } from './codec/index.js';
 import { ContentMessage, remoteMessage } from './message.js';
 import { RedeclaringHandle, RejoiningSession } from './rejoining.js';
 

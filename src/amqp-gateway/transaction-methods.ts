@@ -1,4 +1,4 @@
-import type { MethodName } from './codec/index.js';
+import type { MethodName } from '../amqp-codec/index.js';
 import type { Handlers } from './methods.js';
 import { unexpectedMethod } from './unexpected-method.js';
 

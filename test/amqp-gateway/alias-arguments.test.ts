@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { Decimal } from '../../src/amqp-codec/index.js';
 import {
   assertEqualArguments,
   parseAliasArguments,
   parseSpaceArguments,
 } from '../../src/amqp-gateway/alias-arguments.js';
-import { Decimal } from '../../src/amqp-gateway/codec/index.js';
 import type { FieldTable } from '../../src/overlay/index.js';
 
 const space = { implementation: 'dht', space: 'market' };

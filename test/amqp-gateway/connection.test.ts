@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { encodeHeader, FRAME_HEADER } from '../../src/amqp-gateway/codec/index.js';
+import { encodeHeader, FRAME_HEADER } from '../../src/amqp-codec/index.js';
 import { CLOSE_TIMEOUT_MS } from '../../src/amqp-gateway/limits.js';
 import { startGateway } from '../support/amqp-gateway.js';
 import { frame, methodFrame, publication } from '../support/amqp-raw-client.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { encodeHeader, FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from '../../src/amqp-gateway/codec/index.js';
+import { encodeHeader, FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from '../../src/amqp-codec/index.js';
 import { ContentAssembly } from '../../src/amqp-gateway/content-assembly.js';
 import type { ContentMessage } from '../../src/amqp-gateway/message.js';
 import { MemoryAccount } from '../../src/broker/index.js';

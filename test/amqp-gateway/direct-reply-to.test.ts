@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeProperties } from '../../src/amqp-gateway/codec/index.js';
+import { decodeProperties } from '../../src/amqp-codec/index.js';
 import type { TestGateway } from '../support/amqp-gateway.js';
 import { startGateway } from '../support/amqp-gateway.js';
 import type { RawClient } from '../support/amqp-raw-client.js';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { PROTOCOL_HEADER } from '../../src/amqp-gateway/codec/index.js';
+import { PROTOCOL_HEADER } from '../../src/amqp-codec/index.js';
 import { HANDSHAKE_TIMEOUT_MS } from '../../src/amqp-gateway/limits.js';
 import { startGateway } from '../support/amqp-gateway.js';
 import { frame, GUEST, methodFrame } from '../support/amqp-raw-client.js';

@@ -1,12 +1,12 @@
 import { Socket } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
-import { encodeHeader, FRAME_HEADER } from '../../src/amqp-gateway/codec/index.js';
+import { encodeHeader, FRAME_HEADER } from '../../src/amqp-codec/index.js';
 import { KEEP_ALIVE_IDLE_MS } from '../../src/amqp-gateway/limits.js';
+import { withLength } from '../amqp-codec/octets.js';
 import { startGateway } from '../support/amqp-gateway.js';
 import type { RawClient } from '../support/amqp-raw-client.js';
 import { frame, methodFrame, publication } from '../support/amqp-raw-client.js';
 import { eventually } from '../support/eventually.js';
-import { withLength } from './codec/octets.js';
 
 /** The same limits, small enough to be reached. */
 vi.mock('../../src/amqp-gateway/limits.js', async (original) => ({

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { connect } from 'amqplib';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { encodeTable, PROTOCOL_HEADER } from '../../src/amqp-gateway/codec/index.js';
+import { encodeTable, PROTOCOL_HEADER } from '../../src/amqp-codec/index.js';
 import { MAX_REFUSED_CLIENTS, REFUSED_LOGIN_MS } from '../../src/amqp-gateway/limits.js';
 import { RefusedClients } from '../../src/amqp-gateway/refused-clients.js';
 import type { TestGateway } from '../support/amqp-gateway.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Properties } from '../../src/amqp-gateway/codec/index.js';
-import { encodeHeader } from '../../src/amqp-gateway/codec/index.js';
+import type { Properties } from '../../src/amqp-codec/index.js';
+import { encodeHeader } from '../../src/amqp-codec/index.js';
 import { contentFormat } from '../../src/amqp-gateway/index.js';
 import { ContentMessage } from '../../src/amqp-gateway/message.js';
 import { publication } from '../support/amqp-raw-client.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Properties } from '../../src/amqp-gateway/codec/index.js';
-import { decodeProperties, encodeHeader } from '../../src/amqp-gateway/codec/index.js';
+import type { Properties } from '../../src/amqp-codec/index.js';
+import { decodeProperties, encodeHeader } from '../../src/amqp-codec/index.js';
 import { parseExpiration } from '../../src/amqp-gateway/expiration.js';
 import { ContentMessage } from '../../src/amqp-gateway/message.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CodecError, decodeProperties, encodeHeader } from '../../src/amqp-gateway/codec/index.js';
+import { CodecError, decodeProperties, encodeHeader } from '../../src/amqp-codec/index.js';
 import { ContentMessage, remoteMessage } from '../../src/amqp-gateway/message.js';
 import { publication } from '../support/amqp-raw-client.js';
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { MethodArguments, MethodName } from '../../src/amqp-gateway/codec/index.js';
-import { PROTOCOL_HEADER } from '../../src/amqp-gateway/codec/index.js';
+import type { MethodArguments, MethodName } from '../../src/amqp-codec/index.js';
+import { PROTOCOL_HEADER } from '../../src/amqp-codec/index.js';
 import type { TestGateway } from '../support/amqp-gateway.js';
 import { startGateway } from '../support/amqp-gateway.js';
 import { publication } from '../support/amqp-raw-client.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { MethodName } from '../../src/amqp-gateway/codec/index.js';
-import { encodeHeader, FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from '../../src/amqp-gateway/codec/index.js';
+import type { MethodName } from '../../src/amqp-codec/index.js';
+import { encodeHeader, FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from '../../src/amqp-codec/index.js';
 import { startGateway } from '../support/amqp-gateway.js';
 import { frame, methodFrame, publication } from '../support/amqp-raw-client.js';
 

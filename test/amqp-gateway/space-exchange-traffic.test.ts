@@ -1,12 +1,7 @@
 import type { ConsumeMessage } from 'amqplib';
 import { describe, expect, it } from 'vitest';
-import type { Properties } from '../../src/amqp-gateway/codec/index.js';
-import {
-  encodeHeader,
-  FRAME_BODY,
-  FRAME_HEADER,
-  PROPERTY_FLAGS,
-} from '../../src/amqp-gateway/codec/index.js';
+import type { Properties } from '../../src/amqp-codec/index.js';
+import { encodeHeader, FRAME_BODY, FRAME_HEADER, PROPERTY_FLAGS } from '../../src/amqp-codec/index.js';
 import { frame, methodFrame } from '../support/amqp-raw-client.js';
 import { eventually } from '../support/eventually.js';
 import { bodies, boundQueue, drain, join, point, publish, startMarket } from './space-exchange-fixture.js';

@@ -5,7 +5,7 @@ import { connect as connectTls } from 'node:tls';
 import type { ChannelModel } from 'amqplib';
 import { connect, credentials } from 'amqplib';
 import { beforeAll, expect, it } from 'vitest';
-import { PROTOCOL_HEADER } from '../../src/amqp-gateway/codec/index.js';
+import { PROTOCOL_HEADER } from '../../src/amqp-codec/index.js';
 import type { Gateway, TlsMaterial } from '../../src/amqp-gateway/index.js';
 import { createGateway } from '../../src/amqp-gateway/index.js';
 import { Broker, MemoryAccount } from '../../src/broker/index.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PROTOCOL_HEADER } from '../../src/amqp-gateway/codec/index.js';
+import { PROTOCOL_HEADER } from '../../src/amqp-codec/index.js';
 import { anyFrame, mutated } from '../support/amqp-nonsense.js';
 import { GUEST, methodFrame, RawClient } from '../support/amqp-raw-client.js';
 import { eventually } from '../support/eventually.js';

@@ -1,5 +1,5 @@
-import type { MethodName } from '../../src/amqp-gateway/codec/index.js';
-import { encodeHeader, FRAME_BODY, FRAME_HEADER } from '../../src/amqp-gateway/codec/index.js';
+import type { MethodName } from '../../src/amqp-codec/index.js';
+import { encodeHeader, FRAME_BODY, FRAME_HEADER } from '../../src/amqp-codec/index.js';
 import { frame, methodFrame, publication } from './amqp-raw-client.js';
 import type { Random } from './random.js';
 

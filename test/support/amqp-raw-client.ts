@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
-import type { Method, MethodArguments, MethodName, Properties } from '../../src/amqp-gateway/codec/index.js';
+import type { Method, MethodArguments, MethodName, Properties } from '../../src/amqp-codec/index.js';
 import {
   decodeMethod,
   encodeHeader,
@@ -13,7 +13,7 @@ import {
   FRAME_METHOD,
   FrameParser,
   PROTOCOL_HEADER,
-} from '../../src/amqp-gateway/codec/index.js';
+} from '../../src/amqp-codec/index.js';
 
 import { eventually } from './eventually.js';
 

@@ -5,7 +5,7 @@ import {
   FRAME_HEADER,
   FRAME_HEARTBEAT,
   FRAME_METHOD,
-} from '../../../src/amqp-gateway/codec/index.js';
+} from '../../../src/amqp-codec/index.js';
 import type { RawClient } from '../../support/amqp-raw-client.js';
 import { frame, methodFrame } from '../../support/amqp-raw-client.js';
 import { connectTo, openChannel, rawChannel, rawConnection, unique } from './app.js';

@@ -1,4 +1,4 @@
-import type { MethodName } from '../../../src/amqp-gateway/codec/index.js';
+import type { MethodName } from '../../../src/amqp-codec/index.js';
 import { methodFrame } from '../../support/amqp-raw-client.js';
 
 /** A field: its name, the letter of its type, and the octets of its value in hexadecimal. */

@@ -1,10 +1,5 @@
 import { expect, it } from 'vitest';
-import {
-  encodeHeader,
-  FRAME_BODY,
-  FRAME_HEADER,
-  FRAME_METHOD,
-} from '../../../src/amqp-gateway/codec/index.js';
+import { encodeHeader, FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from '../../../src/amqp-codec/index.js';
 import type { RawClient } from '../../support/amqp-raw-client.js';
 import { frame, methodFrame } from '../../support/amqp-raw-client.js';
 import { rawChannel, rawConnection } from './app.js';

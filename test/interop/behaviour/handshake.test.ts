@@ -1,6 +1,6 @@
 import { connect } from 'amqplib';
 import { expect, it } from 'vitest';
-import { PROTOCOL_HEADER } from '../../../src/amqp-gateway/codec/index.js';
+import { PROTOCOL_HEADER } from '../../../src/amqp-codec/index.js';
 import type { RawClient } from '../../support/amqp-raw-client.js';
 import { GUEST } from '../../support/amqp-raw-client.js';
 import { impersonator, stranger } from './accounts.js';

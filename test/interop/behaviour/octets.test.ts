@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { FRAME_HEADER } from '../../../src/amqp-gateway/codec/index.js';
+import { FRAME_HEADER } from '../../../src/amqp-codec/index.js';
 import { frame, methodFrame } from '../../support/amqp-raw-client.js';
 import { hold, openChannel, ownQueue, rawChannel, ready, sharedQueue, unique } from './app.js';
 import { table } from './field-octets.js';

@@ -1,7 +1,7 @@
 import type { Channel } from 'amqplib';
 import { connect } from 'amqplib';
 import { beforeAll, expect, it } from 'vitest';
-import { PROTOCOL_HEADER } from '../../../src/amqp-gateway/codec/index.js';
+import { PROTOCOL_HEADER } from '../../../src/amqp-codec/index.js';
 import { clerk, nameless, stranger } from './accounts.js';
 import { openChannel, rawConnection, take, unique } from './app.js';
 import { expectRefusal } from './refusal.js';

@@ -7,8 +7,8 @@ import {
   FRAME_METHOD,
   FRAME_OVERHEAD_BYTES,
   FrameParser,
-} from '../../../src/amqp-gateway/codec/index.js';
-import { Random, seed } from '../../support/random.js';
+} from '../../src/amqp-codec/index.js';
+import { Random, seed } from '../support/random.js';
 
 const MAX_FRAME_BYTES = 4096;
 /** As in RabbitMQ, frame-max may be all payload. */

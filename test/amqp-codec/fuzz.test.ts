@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { FrameSink, MethodName } from '../../../src/amqp-gateway/codec/index.js';
+import type { FrameSink, MethodName } from '../../src/amqp-codec/index.js';
 import {
   CodecError,
   decodeHeader,
@@ -14,9 +14,9 @@ import {
   FRAME_HEADER,
   FRAME_METHOD,
   FrameParser,
-} from '../../../src/amqp-gateway/codec/index.js';
-import { METHODS } from '../../../src/amqp-gateway/codec/methods.js';
-import { Random, seed } from '../../support/random.js';
+} from '../../src/amqp-codec/index.js';
+import { METHODS } from '../../src/amqp-codec/methods.js';
+import { Random, seed } from '../support/random.js';
 import { RandomValues } from './random-values.js';
 
 const INPUTS = 20_000;

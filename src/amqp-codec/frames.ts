@@ -1,11 +1,6 @@
-import type { MethodArguments, MethodName } from './codec/index.js';
-import {
-  encodeMethod,
-  FRAME_END,
-  FRAME_HEARTBEAT,
-  FRAME_METHOD,
-  FRAME_OVERHEAD_BYTES,
-} from './codec/index.js';
+import { FRAME_END, FRAME_HEARTBEAT, FRAME_METHOD, FRAME_OVERHEAD_BYTES } from './frame-parser.js';
+import { encodeMethod } from './method-codec.js';
+import type { MethodArguments, MethodName } from './methods.js';
 
 /** AMQP 0-9-1 §4.2.3: type, channel and size stand before a frame's payload, the frame-end octet after it. */
 export const FRAME_HEAD_BYTES = 7;

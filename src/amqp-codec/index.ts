@@ -20,6 +20,20 @@ export {
   FrameParser,
   PROTOCOL_HEADER,
 } from './frame-parser.js';
+export {
+  BASIC_CLASS_ID,
+  BASIC_PUBLISH_ID,
+  CHANNEL_CLOSE_ID,
+  CHANNEL_CLOSE_OK_ID,
+  CHANNEL_OPEN_ID,
+  CONNECTION_CLOSE_ID,
+  CONNECTION_CLOSE_OK_ID,
+  CONNECTION_OPEN_ID,
+  FRAME_END_BYTES,
+  FRAME_HEAD_BYTES,
+  HEARTBEAT_FRAME,
+  methodFrame,
+} from './frames.js';
 export { MAX_SHORT_STRING_BYTES } from './limits.js';
 export { decodeMethod, encodeMethod } from './method-codec.js';
 export type { Method, MethodArguments, MethodName } from './methods.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Properties, PropertyName } from '../../../src/amqp-gateway/codec/index.js';
+import type { Properties, PropertyName } from '../../src/amqp-codec/index.js';
 import {
   CodecError,
   decodeHeader,
@@ -8,9 +8,9 @@ import {
   encodeHeader,
   encodeShortString,
   PROPERTY_FLAGS,
-} from '../../../src/amqp-gateway/codec/index.js';
-import { MAX_TABLE_DEPTH, MAX_TABLE_VALUES } from '../../../src/amqp-gateway/codec/limits.js';
-import { Random, seed } from '../../support/random.js';
+} from '../../src/amqp-codec/index.js';
+import { MAX_TABLE_DEPTH, MAX_TABLE_VALUES } from '../../src/amqp-codec/limits.js';
+import { Random, seed } from '../support/random.js';
 import { nestedEntry, octets, withLength } from './octets.js';
 import { RandomValues } from './random-values.js';
 

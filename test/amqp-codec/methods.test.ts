@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { NOTED_TYPES } from '../../../src/amqp-gateway/codec/field-table.js';
-import type { Method, MethodArguments, MethodName } from '../../../src/amqp-gateway/codec/index.js';
-import { CodecError, decodeMethod, encodeMethod } from '../../../src/amqp-gateway/codec/index.js';
-import { METHODS } from '../../../src/amqp-gateway/codec/methods.js';
-import { Random, seed } from '../../support/random.js';
+import { NOTED_TYPES } from '../../src/amqp-codec/field-table.js';
+import type { Method, MethodArguments, MethodName } from '../../src/amqp-codec/index.js';
+import { CodecError, decodeMethod, encodeMethod } from '../../src/amqp-codec/index.js';
+import { METHODS } from '../../src/amqp-codec/methods.js';
+import { Random, seed } from '../support/random.js';
 import { octets } from './octets.js';
 import { RandomValues } from './random-values.js';
 

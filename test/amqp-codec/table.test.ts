@@ -1,12 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { FieldTable, FieldValue } from '../../../src/amqp-gateway/codec/index.js';
-import { CodecError, Decimal, decodeTable, encodeTable } from '../../../src/amqp-gateway/codec/index.js';
-import {
-  MAX_ENCODED_BYTES,
-  MAX_TABLE_DEPTH,
-  MAX_TABLE_VALUES,
-} from '../../../src/amqp-gateway/codec/limits.js';
-import { Random, seed } from '../../support/random.js';
+import type { FieldTable, FieldValue } from '../../src/amqp-codec/index.js';
+import { CodecError, Decimal, decodeTable, encodeTable } from '../../src/amqp-codec/index.js';
+import { MAX_ENCODED_BYTES, MAX_TABLE_DEPTH, MAX_TABLE_VALUES } from '../../src/amqp-codec/limits.js';
+import { Random, seed } from '../support/random.js';
 import { nestedEntry, octets } from './octets.js';
 import { RandomValues } from './random-values.js';
 

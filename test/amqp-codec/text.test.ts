@@ -1,13 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
-import {
-  decodeMethod,
-  decodeTable,
-  encodeMethod,
-  encodeTable,
-} from '../../../src/amqp-gateway/codec/index.js';
-import { TEXT_CACHE_SLOTS } from '../../../src/amqp-gateway/codec/limits.js';
-import { Random, seed } from '../../support/random.js';
+import { decodeMethod, decodeTable, encodeMethod, encodeTable } from '../../src/amqp-codec/index.js';
+import { TEXT_CACHE_SLOTS } from '../../src/amqp-codec/limits.js';
+import { Random, seed } from '../support/random.js';
 import { withLength } from './octets.js';
 import { RandomValues } from './random-values.js';
 

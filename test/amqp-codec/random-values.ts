@@ -1,13 +1,8 @@
-import type {
-  FieldTable,
-  FieldValue,
-  MethodName,
-  Properties,
-} from '../../../src/amqp-gateway/codec/index.js';
-import { Decimal } from '../../../src/amqp-gateway/codec/index.js';
-import { METHODS } from '../../../src/amqp-gateway/codec/methods.js';
-import { PROPERTIES } from '../../../src/amqp-gateway/codec/properties.js';
-import type { Random } from '../../support/random.js';
+import type { FieldTable, FieldValue, MethodName, Properties } from '../../src/amqp-codec/index.js';
+import { Decimal } from '../../src/amqp-codec/index.js';
+import { METHODS } from '../../src/amqp-codec/methods.js';
+import { PROPERTIES } from '../../src/amqp-codec/properties.js';
+import type { Random } from '../support/random.js';
 
 const CHARACTERS = ['a', 'Z', '0', '.', '#', '*', '/', '\0', ' ', 'é', 'ß', '€', '漢', '😀'];
 const NAMES = ['x-match', 'count', '__proto__', 'constructor', 'toString', '1', '', 'größe'];

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { FieldTable } from '../../../src/amqp-gateway/codec/index.js';
+import type { FieldTable } from '../../src/amqp-codec/index.js';
 import {
   decodeTable,
   encodeRevisedTable,
   encodeTable,
   FIELD_TYPE,
   rawFields,
-} from '../../../src/amqp-gateway/codec/index.js';
+} from '../../src/amqp-codec/index.js';
 import { octets } from './octets.js';
 
 const joined = (...hex: string[]) => octets(hex.join(''));
