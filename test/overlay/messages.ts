@@ -1,20 +1,18 @@
+import { encodeHeader } from '../../src/amqp-codec/index.js';
+import type { Properties } from '../../src/amqp-codec/properties.js';
 import type { Content, FieldTable, OutgoingMessage, Pattern, Routable } from '../../src/overlay/index.js';
 
-/** The payload of a content header frame of a message without properties (AMQP 0-9-1 §4.2.6.1). */
-function headerPayload(bodyBytes: number): Buffer {
-  const payload = Buffer.alloc(14);
-  payload.writeUInt16BE(60, 0);
-  payload.writeBigUInt64BE(BigInt(bodyBytes), 4);
-  return payload;
-}
+type FieldValues = NonNullable<Properties['headers']>;
 
+/** A publication with these headers among its properties. */
 export function outgoing(
   routingKey: string,
   body: string | Buffer = '',
   headers: FieldTable = {},
 ): OutgoingMessage {
   const bodyBytes = Buffer.from(body);
-  const header = headerPayload(bodyBytes.length);
+  const properties = Object.keys(headers).length === 0 ? {} : { headers: headers as FieldValues };
+  const header = encodeHeader(bodyBytes.length, properties);
   const bytes = Buffer.concat([header, bodyBytes]);
   return {
     routingKey,
