@@ -49,12 +49,6 @@ export const MAX_CONCURRENT_HASHES = 2;
 /** Passwords that wait to be hashed; further logins are refused. They would time out: these take 13 s. */
 export const MAX_WAITING_HASHES = 128;
 
-/** Regular expression of a permission. A longer one is refused. */
-export const MAX_PATTERN_BYTES = 4_096;
-
-/** Steps of a compiled regular expression, about one per character. More are refused. Time and memory grow with them. */
-export const MAX_PATTERN_STEPS = 8_192;
-
 /** Decided names remembered per user and virtual host; above it all are forgotten. */
 export const MAX_CACHED_DECISIONS = 4_096;
 

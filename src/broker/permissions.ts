@@ -1,6 +1,6 @@
 import { MAX_CACHED_DECISIONS } from './limits.js';
 import type { FieldTable } from './message.js';
-import { NamePattern } from './name-pattern.js';
+import { NamePattern } from './name-pattern/index.js';
 import type { Storage } from './storage.js';
 import { StorageError } from './storage-error.js';
 

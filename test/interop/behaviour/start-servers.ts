@@ -7,10 +7,13 @@ import type { TestProject } from 'vitest/node';
 import { NodeProcess, projectRoot } from '../../support/node-process.js';
 import { RabbitmqProcess } from '../../support/rabbitmq-process.js';
 import type { Account } from './accounts.js';
-import { accounts, guest, virtualHosts } from './accounts.js';
+import { guest, accounts as namedAccounts, virtualHosts } from './accounts.js';
+import { patternAccounts } from './name-patterns.js';
 
 /** Which of the servers; a test that is being written is right when RabbitMQ alone says so. */
 const wanted = (process.env.SERVERS ?? 'rabbitmq,node').split(',');
+
+const accounts = [...namedAccounts, ...patternAccounts];
 
 declare module 'vitest' {
   interface ProvidedContext {
