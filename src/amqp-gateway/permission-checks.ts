@@ -1,4 +1,5 @@
 import type { FieldTable, MethodArguments } from '../amqp-codec/index.js';
+import { cleanName } from '../broker/index.js';
 import type { Connection } from './connection.js';
 
 /*
@@ -14,6 +15,8 @@ import type { Connection } from './connection.js';
  *     queue.bind, queue.unbind                  write the queue, read the exchange
  *     queue.purge, basic.get, basic.consume     read the queue
  *     basic.publish      write the exchange     (`Authorization.assertPublish`)
+ *
+ * Line breaks are dropped from names first, but not by purge, get, consume and publish, nor from the names in arguments.
  */
 
 const RESERVED_PREFIX = 'amq.';
@@ -21,23 +24,24 @@ const RESERVED_PREFIX = 'amq.';
 export function checkExchangeDeclare(connection: Connection, name: string, args: FieldTable): void {
   if (name === '') return;
   const { authorization, virtualHost } = connection;
-  authorization.assert('configure', 'exchange', name);
+  authorization.assert('configure', 'exchange', cleanName(name));
   const alternate = args['alternate-exchange'];
   if (typeof alternate !== 'string' || virtualHost.findExchange(name) !== undefined) return;
-  authorization.assert('read', 'exchange', name);
+  authorization.assert('read', 'exchange', cleanName(name));
   authorization.assert('write', 'exchange', alternate);
 }
 
 export function checkExchangeDelete({ authorization }: Connection, name: string): void {
-  if (name !== '' && !name.startsWith(RESERVED_PREFIX)) authorization.assert('configure', 'exchange', name);
+  if (name === '' || name.startsWith(RESERVED_PREFIX)) return;
+  authorization.assert('configure', 'exchange', cleanName(name));
 }
 
 export function checkExchangeBinding(
   { authorization }: Connection,
   { destination, source }: MethodArguments<'exchange.unbind'>,
 ): void {
-  authorization.assert('write', 'exchange', destination);
-  if (destination !== '' && source !== '') authorization.assert('read', 'exchange', source);
+  authorization.assert('write', 'exchange', cleanName(destination));
+  if (destination !== '' && source !== '') authorization.assert('read', 'exchange', cleanName(source));
 }
 
 /** `newName`: what it will be called where its name is left to the server. */
@@ -48,7 +52,7 @@ export function checkQueueDeclare(
   args: FieldTable,
 ): void {
   if (name.startsWith(RESERVED_PREFIX)) return;
-  const queue = name === '' ? newName : name;
+  const queue = name === '' ? newName : cleanName(name);
   authorization.assert('configure', 'queue', queue);
   const deadLetterExchange = args['x-dead-letter-exchange'];
   if (typeof deadLetterExchange !== 'string' || virtualHost.findQueue(queue) !== undefined) return;
@@ -57,6 +61,6 @@ export function checkQueueDeclare(
 }
 
 export function checkQueueBinding({ authorization }: Connection, queue: string, exchange: string): void {
-  authorization.assert('write', 'queue', queue);
-  if (exchange !== '') authorization.assert('read', 'exchange', exchange);
+  authorization.assert('write', 'queue', cleanName(queue));
+  if (exchange !== '') authorization.assert('read', 'exchange', cleanName(exchange));
 }

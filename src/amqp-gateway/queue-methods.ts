@@ -1,5 +1,5 @@
 import type { MethodArguments, MethodName } from '../amqp-codec/index.js';
-import { createQueueName } from '../broker/index.js';
+import { cleanName, createQueueName } from '../broker/index.js';
 import type { Channel } from './channel.js';
 import type { Handlers } from './methods.js';
 import { checkQueueBinding, checkQueueDeclare } from './permission-checks.js';
@@ -44,7 +44,7 @@ export const queueMethods: Handlers<Extract<MethodName, `queue.${string}`>> = {
   'queue.delete': (channel, { queue, noWait, ...conditions }) => {
     const { connection } = channel;
     const name = queueName(channel, queue);
-    connection.authorization.assert('configure', 'queue', name);
+    connection.authorization.assert('configure', 'queue', cleanName(name));
     const messageCount = connection.virtualHost.deleteQueue(name, conditions, connection);
     return channel.answerKept(undefined, noWait, 'queue.delete-ok', { messageCount });
   },

@@ -61,6 +61,11 @@ export class Backlog implements StoreClient {
     return this.#ready.bodyBytes + (this.#store?.bodyBytes ?? 0);
   }
 
+  /** Octets of content in memory. */
+  get readyBytes(): number {
+    return this.#ready.sizeBytes;
+  }
+
   get storageId(): number | undefined {
     return this.#store?.id;
   }

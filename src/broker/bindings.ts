@@ -87,6 +87,10 @@ export class Bindings {
     return [...(this.#incoming.get(destination)?.values() ?? [])];
   }
 
+  countTo(destination: Destination): number {
+    return this.#incoming.get(destination)?.size ?? 0;
+  }
+
   /** Adds the bindings of an exchange that a message matches. */
   match(exchange: Exchange, message: Routable, found: Set<Binding>): void {
     this.#outgoing.get(exchange)?.table.match(message, found);

@@ -1,10 +1,13 @@
-import { Authorization } from './authorization.js';
+import { Authorization, permissionName } from './authorization.js';
 import { BrokerError } from './errors.js';
 import { MAX_VIRTUAL_HOSTS } from './limits.js';
+import type { LoginSource } from './login-sources.js';
+import { LoginSources } from './login-sources.js';
 import type { MemoryAccount } from './memory-account.js';
-import { assertName } from './names.js';
-import type { GrantedPermissions, PermissionPatterns } from './permissions.js';
+import { assertName, PRIVATE_VIRTUAL_HOST } from './names.js';
+import type { GrantedPermissions, Grants, Permission, PermissionPatterns } from './permissions.js';
 import { Permissions } from './permissions.js';
+import type { QueueRules } from './queue-rules.js';
 import type { GroupCommit } from './storage.js';
 import type { User } from './users.js';
 import { Users } from './users.js';
@@ -26,9 +29,11 @@ const EVERYTHING: PermissionPatterns = { configure: '.*', write: '.*', read: '.*
 export class Broker {
   readonly memory: MemoryAccount;
   readonly users: Users;
+  readonly #loginSources = new LoginSources();
   readonly #permissions: Permissions;
   readonly #options: BrokerOptions;
   readonly #virtualHosts = new Map<string, VirtualHost>();
+  #private: VirtualHost | undefined;
   readonly #removalListeners = new Set<(removal: Removal) => void>();
 
   /** @throws StorageError: what the store has makes no sense */
@@ -36,7 +41,7 @@ export class Broker {
     const { memory, storage } = options;
     this.memory = memory;
     this.#options = options;
-    this.users = new Users(storage);
+    this.users = new Users(storage, this.#loginSources);
     this.#permissions = new Permissions(storage);
     for (const { kind, key } of storage?.definitions ?? []) {
       if (kind === 'virtual-host') this.#openVirtualHost(key[0] ?? '');
@@ -68,6 +73,12 @@ export class Broker {
   /** One that is there already stays as it is, as in RabbitMQ. */
   addVirtualHost(name: string): void {
     assertName('vhost', name);
+    if (name === PRIVATE_VIRTUAL_HOST) {
+      throw new BrokerError(
+        'precondition-failed',
+        `vhost name: '${name}' is reserved for relays of other nodes`,
+      );
+    }
     if (this.#virtualHosts.has(name)) return;
     if (this.#virtualHosts.size >= MAX_VIRTUAL_HOSTS) {
       const text = `the limit of ${MAX_VIRTUAL_HOSTS} virtual hosts is reached`;
@@ -86,6 +97,29 @@ export class Broker {
     this.#virtualHosts.delete(name);
     this.#options.storage?.undefine('virtual-host', [name]);
     this.#removed({ type: 'virtual-host', name });
+  }
+
+  /**
+   * A virtual host that nobody administers: not listed, not removed, without permissions of users. Only accounts of login
+   * sources enter it. It is kept in memory and goes with the node.
+   *
+   * @throws Error when it is open already: there is one of them
+   */
+  openPrivateVirtualHost(rules: QueueRules): VirtualHost {
+    if (this.#private !== undefined) throw new Error(`vhost '${PRIVATE_VIRTUAL_HOST}' is open already`);
+    const { exchangeTypes, memory, warn } = this.#options;
+    this.#private = new VirtualHost(PRIVATE_VIRTUAL_HOST, { exchangeTypes, memory, warn, queueRules: rules });
+    return this.#private;
+  }
+
+  /** Lets accounts log in that are no users. Returns what ends that; {@link dismiss} those who are there. */
+  addLoginSource(source: LoginSource): () => void {
+    return this.#loginSources.add(source);
+  }
+
+  /** Closes the connections of an account that is no user, or no more. */
+  dismiss(name: string): void {
+    this.#removed({ type: 'user', name });
   }
 
   removeUser(name: string): void {
@@ -110,6 +144,14 @@ export class Broker {
     return this.#permissions.list(user);
   }
 
+  /** What a user may do with an exchange, whether it exists or not, by the permissions as they are now. */
+  permits(user: string, virtualHost: string, exchange: string): Readonly<Record<Permission, boolean>> {
+    const grant = this.#permissions.find(user, virtualHost);
+    const name = permissionName('exchange', exchange);
+    const allows = (permission: Permission) => grant?.allows(permission, name) === true;
+    return { configure: allows('configure'), write: allows('write'), read: allows('read') };
+  }
+
   /**
    * Lets a user into a virtual host.
    *
@@ -119,12 +161,15 @@ export class Broker {
     user: User,
     name: string,
   ): { readonly virtualHost: VirtualHost; readonly authorization: Authorization } {
-    const virtualHost = this.#virtualHosts.get(name);
+    const isGuest = user.source === 'login-source';
+    const virtualHost =
+      isGuest && this.#private?.name === name ? this.#private : this.#virtualHosts.get(name);
     if (virtualHost === undefined) throw new BrokerError('not-allowed', `vhost ${name} not found`);
-    if (this.#permissions.find(user.name, name) === undefined) {
+    const grants: Grants | undefined = isGuest ? this.#loginSources.grants(user, name) : this.#permissions;
+    if (grants?.find(user.name, name) === undefined) {
       throw new BrokerError('not-allowed', `access to vhost '${name}' refused for user '${user.name}'`);
     }
-    return { virtualHost, authorization: new Authorization(user, name, this.#permissions) };
+    return { virtualHost, authorization: new Authorization(user, name, grants) };
   }
 
   /** Calls back when a user or a virtual host has been removed. Returns what ends that. */
@@ -136,6 +181,7 @@ export class Broker {
   /** The node stops, after the last connection has ended: what is kept is to be there at its next start. */
   stop(): void {
     for (const virtualHost of this.#virtualHosts.values()) virtualHost.stop();
+    this.#private?.stop();
   }
 
   #addDefaults(): void {

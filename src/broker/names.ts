@@ -5,6 +5,9 @@ const SERVER_NAME_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /** 22 characters of 6 bits: nobody guesses the name of another's queue. */
 const SERVER_NAME_CHARACTERS = 22;
 
+/** The virtual host that a node may have for itself, beside those that administrators make. */
+export const PRIVATE_VIRTUAL_HOST = 'xspace-relay';
+
 /** RabbitMQ drops line breaks from the names of queues and exchanges, where those are declared, deleted, bound and unbound. */
 export function cleanName(name: string): string {
   return name.replaceAll('\r', '').replaceAll('\n', '');

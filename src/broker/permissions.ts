@@ -15,8 +15,20 @@ export interface GrantedPermissions extends PermissionPatterns {
   readonly virtualHost: string;
 }
 
-/** What one user is granted in one virtual host. */
-export class Grant {
+/** What is granted to somebody in one virtual host. */
+export interface Rights {
+  allows(permission: Permission, name: string, kind: 'queue' | 'exchange'): boolean;
+}
+
+/** Where to look for what is granted. */
+export interface Grants {
+  /** Another one after each change: who has kept a grant, or what it allowed, has to ask again. */
+  readonly version: number;
+  find(user: string, virtualHost: string): Rights | undefined;
+}
+
+/** What one user is granted in one virtual host, for queues and exchanges alike. */
+export class Grant implements Rights {
   readonly patterns: PermissionPatterns;
   readonly #compiled: Readonly<Record<Permission, NamePattern>>;
   readonly #decisions: Readonly<Record<Permission, Map<string, boolean>>> = {
@@ -48,7 +60,7 @@ export class Grant {
 }
 
 /** What users are granted. Whether the users and virtual hosts exist is for the caller to know. */
-export class Permissions {
+export class Permissions implements Grants {
   readonly #storage: Storage | undefined;
   /** By user, then by virtual host. */
   readonly #grants = new Map<string, Map<string, Grant>>();
@@ -61,7 +73,6 @@ export class Permissions {
     }
   }
 
-  /** Another one after each change: who has kept a grant, or what it allowed, has to ask again. */
   get version(): number {
     return this.#version;
   }

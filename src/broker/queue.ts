@@ -10,6 +10,7 @@ import type { FieldTable, Message } from './message.js';
 import type { Publisher } from './publisher.js';
 import type { QueueFeatures } from './queue-arguments.js';
 import type { QueueEntry } from './queue-entry.js';
+import type { QueueRules } from './queue-rules.js';
 import type { PagingLimits } from './queue-store.js';
 import type { Storage } from './storage.js';
 
@@ -29,6 +30,7 @@ export interface QueueContext {
   readonly memory: MemoryAccount;
   readonly paging: PagingLimits;
   readonly deadLetters: DeadLetters;
+  readonly rules: QueueRules | undefined;
   /** Its last consumer has left. */
   unused(queue: Queue): void;
   /** Nobody has used it for as long as `x-expires` says. */
@@ -65,6 +67,7 @@ export class Queue {
   /** `delivering`: inside a consumer's `deliver`, which may call back; the loop outside takes up what it adds. */
   #state: 'idle' | 'delivering' | 'deleted' = 'idle';
   #unacknowledged = 0;
+  #enqueued = 0;
   /** The last time that somebody asked for it, in milliseconds since 1970. */
   #usedMs = 0;
 
@@ -98,6 +101,16 @@ export class Queue {
     return this.#unacknowledged;
   }
 
+  /** Messages taken in since it was declared, those handed over at once included; none that it refused. */
+  get enqueuedCount(): number {
+    return this.#enqueued;
+  }
+
+  /** Octets of content, headers included, that are ready in memory. */
+  get readyBytes(): number {
+    return this.#backlog.readyBytes;
+  }
+
   /** The number under which a durable queue's messages are stored. */
   get storageId(): number | undefined {
     return this.#backlog.storageId;
@@ -128,8 +141,11 @@ export class Queue {
         `cannot consume from ${label}: consumer limit (${MAX_CONSUMERS}) is reached`,
       );
     }
+    this.#assertMayTake(consumer.noAck);
     this.#backlog.retry();
-    return this.#consumers.add(consumer);
+    const subscription = this.#consumers.add(consumer);
+    if (this.#consumers.count === 1) this.#context.rules?.consumersChanged(this);
+    return subscription;
   }
 
   /**
@@ -137,6 +153,7 @@ export class Queue {
    * read or write something, so ask again when it settles; it never rejects.
    */
   get(noAck: boolean): QueueEntry | undefined | Promise<void> {
+    this.#assertMayTake(noAck);
     const entry = this.#backlog.next();
     if (entry === undefined) return this.#backlog.waiting();
     this.#backlog.take(entry);
@@ -184,6 +201,7 @@ export class Queue {
   enqueue(message: Message, publisher: Publisher): boolean {
     if (this.#state === 'deleted') return false;
     if (this.#backlog.refuses(message, publisher)) return true;
+    this.#enqueued++;
     if (this.#state === 'idle' && this.#backlog.length === 0) {
       const consumer = this.#consumers.next();
       if (consumer !== undefined) {
@@ -209,6 +227,7 @@ export class Queue {
     this.#alarm.cancel();
     const count = this.#backlog.delete();
     this.#consumers.cancelAll();
+    this.#context.rules?.deleted(this);
     return count;
   }
 
@@ -276,5 +295,12 @@ export class Queue {
   #lastConsumerGone(): void {
     this.used();
     this.#context.unused(this);
+    if (this.#state !== 'deleted') this.#context.rules?.consumersChanged(this);
+  }
+
+  #assertMayTake(noAck: boolean): void {
+    if (noAck || this.#context.rules === undefined) return;
+    const label = describe('queue', this.name, this.#context.virtualHost);
+    throw new BrokerError('access-refused', `${label} is consumed without acknowledgement only`);
   }
 }

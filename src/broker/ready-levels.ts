@@ -8,6 +8,7 @@ export class ReadyLevels {
   #top = 0;
   #length = 0;
   #bodyBytes = 0;
+  #sizeBytes = 0;
 
   constructor(maxPriority: number) {
     this.#levels = Array.from({ length: maxPriority + 1 }, () => new ReadyList());
@@ -19,6 +20,10 @@ export class ReadyLevels {
 
   get bodyBytes(): number {
     return this.#bodyBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
   }
 
   push(entry: QueueEntry): void {
@@ -34,6 +39,7 @@ export class ReadyLevels {
     if (entry === undefined) return undefined;
     this.#length--;
     this.#bodyBytes -= entry.message.bodyBytes;
+    this.#sizeBytes -= entry.message.sizeBytes;
     return entry;
   }
 
@@ -45,11 +51,13 @@ export class ReadyLevels {
     for (const level of this.#levels) level.clear(forget);
     this.#length = 0;
     this.#bodyBytes = 0;
+    this.#sizeBytes = 0;
   }
 
   #at(entry: QueueEntry): ReadyList {
     this.#length++;
     this.#bodyBytes += entry.message.bodyBytes;
+    this.#sizeBytes += entry.message.sizeBytes;
     this.#top = Math.max(this.#top, entry.priority);
     return this.#levels[entry.priority] as ReadyList;
   }

@@ -15,6 +15,7 @@ export class ReadyList {
   readonly #requeued: QueueEntry[] = [];
 
   #bodyBytes = 0;
+  #sizeBytes = 0;
 
   get length(): number {
     return this.#fresh.length + this.#requeued.length;
@@ -25,9 +26,14 @@ export class ReadyList {
     return this.#bodyBytes;
   }
 
+  /** The same with their headers. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
   /** Appends an entry whose position is the highest so far. */
   push(entry: QueueEntry): void {
-    this.#bodyBytes += entry.message.bodyBytes;
+    this.#add(entry);
     this.#fresh.push(entry);
   }
 
@@ -39,13 +45,15 @@ export class ReadyList {
   /** Takes the entry with the lowest position. */
   shift(): QueueEntry | undefined {
     const entry = this.#requeued.length > 0 ? this.#takeRequeued() : this.#fresh.shift();
-    if (entry !== undefined) this.#bodyBytes -= entry.message.bodyBytes;
+    if (entry === undefined) return undefined;
+    this.#bodyBytes -= entry.message.bodyBytes;
+    this.#sizeBytes -= entry.message.sizeBytes;
     return entry;
   }
 
   /** Puts an entry that was taken back to its place. */
   restore(entry: QueueEntry): void {
-    this.#bodyBytes += entry.message.bodyBytes;
+    this.#add(entry);
     const heap = this.#requeued;
     let at = heap.length;
     while (at > 0) {
@@ -60,9 +68,15 @@ export class ReadyList {
   /** Empties the list, in no particular order. */
   clear(forget: (entry: QueueEntry) => void): void {
     this.#bodyBytes = 0;
+    this.#sizeBytes = 0;
     for (const entry of this.#requeued) forget(entry);
     this.#requeued.length = 0;
     for (let entry = this.#fresh.shift(); entry !== undefined; entry = this.#fresh.shift()) forget(entry);
+  }
+
+  #add({ message }: QueueEntry): void {
+    this.#bodyBytes += message.bodyBytes;
+    this.#sizeBytes += message.sizeBytes;
   }
 
   #takeRequeued(): QueueEntry | undefined {

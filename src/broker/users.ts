@@ -1,5 +1,6 @@
 import { BrokerError } from './errors.js';
 import { MAX_TAGS, MAX_USERS } from './limits.js';
+import type { LoginSources } from './login-sources.js';
 import type { FieldTable } from './message.js';
 import { assertName } from './names.js';
 import type { StoredPassword } from './passwords.js';
@@ -12,6 +13,8 @@ export interface User {
   readonly name: string;
   /** RabbitMQ's, such as `administrator`: they say what someone may do in management. */
   readonly tags: readonly string[];
+  /** Missing: a user of the node. */
+  readonly source?: 'login-source';
 }
 
 interface Account {
@@ -35,11 +38,14 @@ const DEFAULT_STORED: StoredPassword = {
 /** The node's users. Methods throw a {@link BrokerError} for what they refuse, and have then changed nothing. */
 export class Users {
   readonly #storage: Storage | undefined;
+  readonly #sources: LoginSources;
   readonly #passwords = new Passwords();
   readonly #accounts = new Map<string, Account>();
 
-  constructor(storage: Storage | undefined) {
+  /** `sources`: who else may log in. */
+  constructor(storage: Storage | undefined, sources: LoginSources) {
     this.#storage = storage;
+    this.#sources = sources;
     for (const { kind, key, value } of storage?.definitions ?? []) {
       if (kind === 'user') this.#restore(key[0] ?? '', value);
     }
@@ -103,6 +109,8 @@ export class Users {
   async authenticate(name: string, password: string, options: { readonly loopback: boolean }): Promise<User> {
     if (password === '') throw refusal(name, 'attempted to log in with a blank password');
     const account = this.#accounts.get(name);
+    const guest = account === undefined ? this.#sources.authenticate(name, password) : undefined;
+    if (guest !== undefined) return guest;
     const matches = await this.#passwords.matches(password, account?.password);
     // Who was removed, or was given another password, while this one was being hashed, has not logged in.
     if (!matches || account === undefined || this.#accounts.get(name) !== account) {

@@ -13,6 +13,7 @@ import { cleanName, createQueueName } from './names.js';
 import type { Publisher } from './publisher.js';
 import { NOBODY } from './publisher.js';
 import type { Owner, Queue, QueueContext, QueueSpec } from './queue.js';
+import type { QueueRules } from './queue-rules.js';
 import type { PagingLimits } from './queue-store.js';
 import { PAGING_LIMITS } from './queue-store.js';
 import { Queues } from './queues.js';
@@ -30,6 +31,7 @@ export interface VirtualHostOptions {
     | ((virtualHost: VirtualHost, name: string, spec: ExchangeSpec) => ExchangeDecoration | undefined)
     | undefined;
   readonly paging?: PagingLimits | undefined;
+  readonly queueRules?: QueueRules | undefined;
   /** Hears what went wrong and concerns no client. */
   readonly warn?: ((text: string, error?: unknown) => void) | undefined;
 }
@@ -60,10 +62,12 @@ export class VirtualHost {
   readonly #default: Exchange;
   /** Undefined: nothing is kept. */
   readonly #definitions: Definitions | undefined;
+  readonly #rules: QueueRules | undefined;
 
   constructor(name: string, options: VirtualHostOptions) {
     const { exchangeTypes, memory, storage, paging = PAGING_LIMITS, warn = () => {} } = options;
     this.name = name;
+    this.#rules = options.queueRules;
     this.#router = new Router(this.#bindings, (exchange) => this.#exchanges.find(exchange));
     this.#exchanges = new Exchanges(name, exchangeTypes, () => this.#router.forget());
     this.#default = this.#exchanges.get('');
@@ -77,6 +81,7 @@ export class VirtualHost {
       memory,
       paging,
       deadLetters: this.#deadLetters,
+      rules: options.queueRules,
       unused: (queue) => {
         if (queue.autoDelete) this.#deletion().queue(queue).finish();
       },
@@ -158,8 +163,12 @@ export class VirtualHost {
    */
   declareQueue(name: string, spec: QueueSpec, owner: Owner, newName = createQueueName()): Queue {
     const existing = this.#queues.find(cleanName(name));
+    if (existing === undefined) this.#rules?.assertDeclarable(name === '' ? newName : cleanName(name), spec);
     const queue = this.#queues.declare(cleanName(name), spec, owner, newName);
-    if (existing === undefined) this.#definitions?.queueDeclared(queue);
+    if (existing === undefined) {
+      this.#definitions?.queueDeclared(queue);
+      this.#rules?.declared(queue);
+    }
     return queue;
   }
 
@@ -217,6 +226,11 @@ export class VirtualHost {
     if (queue === undefined || existing === undefined) return;
     this.#queues.assertAccess(queue, owner);
     this.#deletion().binding(existing).finish();
+  }
+
+  /** Bindings with this queue as destination, beside the one to the default exchange. */
+  bindingCount(queue: Queue): number {
+    return this.#bindings.countTo(queue);
   }
 
   /** The node stops: what is in the store is to be there at its next start. */
@@ -294,6 +308,11 @@ export class VirtualHost {
   #bind(source: Exchange, destination: Destination, pattern: Pattern): Promise<void> | undefined {
     const existing = this.#bindings.find(source, destination, pattern);
     if (existing !== undefined) return existing.settled;
+    const max = this.#rules?.maxBindingsPerQueue;
+    if (max !== undefined && this.#bindings.countTo(destination) >= max) {
+      const text = `cannot bind: limit of ${max} bindings of '${destination.name}' is reached`;
+      throw new BrokerError('precondition-failed', text);
+    }
     const problem = source.matching.problemWith(pattern);
     if (problem !== undefined) throw new BrokerError('precondition-failed', problem);
     const binding = this.#bindings.add(source, destination, pattern);

@@ -15,9 +15,9 @@ type Row = readonly [pattern: string, allowed: readonly string[], refused: reado
 
 /** In threes, in the order of the roles. */
 const rows: readonly Row[] = [
-  ['^(orders|bills)\\.', ['orders.new', 'bills.'], ['order.new', 'my.orders.new']],
-  ['new', ['orders.new', 'renewal'], ['orders.old']],
-  ['^line$', ['line'], ['a line', 'lines']],
+  ['^(orders|bills)\\.', ['orders.new', 'bills.', 'or\nders.new\n\n'], ['order.new', 'my.orders.new']],
+  ['new', ['orders.new', 'renewal'], ['orders.old', 'n\new']],
+  ['^line$', ['line', 'line\n'], ['a line', 'lines', 'line\n\n', 'li\nne']],
 
   ['^gr.n$', ['gron'], ['grün']],
   ['^gr..n$', ['grün', 'groon'], ['gron']],
