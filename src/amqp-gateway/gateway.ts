@@ -64,7 +64,7 @@ interface ListenAddress {
 }
 
 /** A snapshot; messages are counted from the start. */
-interface GatewayStatus {
+export interface GatewayStatus {
   readonly connections: number;
   readonly channels: number;
   readonly publishedMessages: number;

@@ -276,8 +276,25 @@ export function remoteMessage(content: Content, alias: string): ContentMessage {
   if ((header.flags & PROPERTY_FLAGS.expiration) !== 0 && message.expirationMs === undefined) {
     throw new CodecError('syntax-error', 'no number of milliseconds', 'expiration');
   }
-  if ((header.flags & PROPERTY_FLAGS.userId) === 0) return message;
-  return message.edited(new Map([['userId', undefined]]));
+  return (header.flags & PROPERTY_FLAGS.userId) === 0 ? message : withoutUserId(message);
+}
+
+/**
+ * A message that an app of this node published, as it leaves the node: without `user-id`, for the same reason. It is the
+ * very same message where it is one of this gateway's and has none.
+ *
+ * @throws CodecError as {@link remoteMessage}, for messages of others
+ */
+export function leavingMessage(message: OutgoingMessage, exchange: string): ContentMessage {
+  if (!(message instanceof ContentMessage)) return remoteMessage(message, exchange);
+  return (message.flags & PROPERTY_FLAGS.userId) === 0 ? message : withoutUserId(message);
+}
+
+function withoutUserId(message: ContentMessage): ContentMessage {
+  const edited = message.edited(new Map([['userId', undefined]]));
+  // Keys of BCC are in no header any more.
+  edited.knownKeys = message.knownKeys;
+  return edited;
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

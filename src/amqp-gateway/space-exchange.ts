@@ -89,7 +89,7 @@ export class SpaceExchanges implements AliasHandler {
     name: string,
     { type, arguments: args }: ExchangeSpec,
   ): ExchangeDecoration | undefined {
-    if (type === SPACE) return this.#restoreSpace(name, args);
+    if (type === SPACE) return this.#restoreSpace(virtualHost, name, args);
     return type === ALIAS ? this.#restoreAlias(virtualHost, name, args) : undefined;
   }
 
@@ -124,20 +124,40 @@ export class SpaceExchanges implements AliasHandler {
     const { implementation, settings, normalised } = parseSpaceArguments(spec.arguments);
     const strategy = this.#strategy('implementation', implementation);
     if (this.#exists(virtualHost, spec, normalised)) return;
-    const handle = await strategy.declareSpace({ space: spec.name, settings }, { signal });
+    const home = { virtualHost: virtualHost.name, durable: spec.durable };
+    const handle = await strategy.declareSpace({ space: spec.name, settings, home }, { signal });
+    const decoration = this.#spaceDecoration(spec.name, normalised, handle);
     try {
       signal.throwIfAborted();
-      virtualHost.declareExchange(spec.name, spec, this.#spaceDecoration(spec.name, normalised, handle));
+      virtualHost.declareExchange(spec.name, spec, decoration);
     } catch (error) {
       await this.#left(handle.close(), spec.name);
       throw error;
     }
+    try {
+      await handle.opened?.();
+    } catch (error) {
+      // Its hook closes the handle. Whoever has deleted it meanwhile has done that already.
+      const isThere = virtualHost.findExchange(spec.name)?.hooks === decoration.hooks;
+      if (isThere) virtualHost.deleteExchange(spec.name, { ifUnused: false });
+      throw error;
+    }
   }
 
-  #restoreSpace(space: string, args: FieldTable): ExchangeDecoration {
+  #restoreSpace(virtualHost: VirtualHost, space: string, args: FieldTable): ExchangeDecoration {
     const { implementation, settings, normalised } = parseSpaceArguments(args);
-    const declare = async (signal: AbortSignal) =>
-      this.#strategy('implementation', implementation).declareSpace({ space, settings }, { signal });
+    const declaration = { space, settings, home: { virtualHost: virtualHost.name, durable: true } };
+    const declare = async (signal: AbortSignal) => {
+      const strategy = this.#strategy('implementation', implementation);
+      const handle = await strategy.declareSpace(declaration, { signal });
+      try {
+        await handle.opened?.();
+        return handle;
+      } catch (error) {
+        await this.#left(handle.close(), space);
+        throw error;
+      }
+    };
     return this.#spaceDecoration(space, normalised, new RedeclaringHandle(declare, space, this.#logger));
   }
 

@@ -20,6 +20,8 @@ export interface PointDefinition {
 export interface SpaceDeclaration {
   readonly space: string;
   readonly settings: FieldTable;
+  /** Where the space's exchange is on this node, under the space's name; undefined where no broker is involved. */
+  readonly home?: { readonly virtualHost: string; readonly durable: boolean };
 }
 
 export interface JoinRequest {
@@ -52,6 +54,11 @@ export interface SpaceImplementation {
 
 /** What the declarer of a space holds. */
 export interface SpaceHandle {
+  /**
+   * The space's exchange is there now. Whoever declares waits until this has settled; a rejection undoes the declare, and
+   * is its answer.
+   */
+  opened?(): Promise<void>;
   /** Drops the local handle; the space lives on. */
   close(): Promise<void>;
   /** Deletes the space and its points everywhere if this node owns it; otherwise the same as `close`. */

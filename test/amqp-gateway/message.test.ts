@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CodecError, decodeProperties, encodeHeader } from '../../src/amqp-codec/index.js';
-import { ContentMessage, remoteMessage } from '../../src/amqp-gateway/message.js';
+import { ContentMessage, leavingMessage, remoteMessage } from '../../src/amqp-gateway/message.js';
 import { publication } from '../support/amqp-raw-client.js';
 
 const header = encodeHeader(4, { headers: { kind: 'bid' }, userId: 'bob', messageId: '1' });
@@ -120,5 +120,36 @@ describe('a message of another node', () => {
     ['whose routing key is too long for AMQP', lentContent(header, Buffer.from('body'), 'ä'.repeat(128))],
   ])('%s is refused', (_, content) => {
     expect(() => remoteMessage(content, 'alias')).toThrow(CodecError);
+  });
+});
+
+describe('a message that leaves the node', () => {
+  function published(properties: Parameters<typeof encodeHeader>[1]) {
+    const { bytes, headerStart, headerEnd, bodyStart, bodyEnd } = lentContent(encodeHeader(4, properties));
+    return new ContentMessage('alias', 'k', bytes, headerStart, headerEnd, bodyStart, bodyEnd, 'lent');
+  }
+
+  it('is the very message that was published, where that has no user-id', () => {
+    const message = published({ messageId: '1' });
+    expect(leavingMessage(message, 'outlet')).toBe(message);
+  });
+
+  it('has no user-id, and the keys that it is routed by', () => {
+    const message = published({ messageId: '1', userId: 'bob', headers: { CC: ['c'] } });
+    message.knownKeys = ['c', 'of BCC'];
+    const leaving = leavingMessage(message, 'outlet');
+    const properties = decodeProperties(leaving.bytes, leaving.headerStart, leaving.headerEnd);
+    expect(properties).toEqual({ messageId: '1', headers: { CC: ['c'] } });
+    expect(leaving.alsoTo).toEqual(['c', 'of BCC']);
+    expect(partsOf(leaving).body).toBe('body');
+    expect(message.shortString('userId')).toBe('bob');
+  });
+
+  it('that is none of the gateway is taken as one of another node', () => {
+    const leaving = leavingMessage({ ...lentContent(), headers: () => ({}) }, 'outlet');
+    expect(leaving.exchange).toBe('outlet');
+    expect(leaving.shortString('userId')).toBeUndefined();
+    const bad = { ...lentContent(Buffer.from([0, 60, 0, 0, 1])), headers: () => ({}) };
+    expect(() => leavingMessage(bad, 'outlet')).toThrow(CodecError);
   });
 });
