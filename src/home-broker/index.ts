@@ -1,0 +1,1 @@
+export { NodeHomeBroker } from './home-broker.js';
