@@ -28,6 +28,13 @@ program
     repeatable('--amqp-listen <host:port>', 'where AMQP apps connect; port 0 picks one', DEFAULTS.amqpListen),
   )
   .addOption(repeatable('--amqps-listen <host:port>', 'the same over TLS', []))
+  .addOption(
+    setting(
+      '--amqp-advertise <host:port>',
+      'where other nodes reach this one over AMQP; amqps://host:port: over TLS',
+      'where it listens',
+    ),
+  )
   .addOption(setting('--tls-cert <file>', "the node's certificate in PEM, with those above it", 'none'))
   .addOption(setting('--tls-key <file>', 'its key', 'none'))
   .addOption(

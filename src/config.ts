@@ -15,6 +15,8 @@ export interface NodeConfig {
   readonly name: string;
   readonly amqpListen: readonly Endpoint[];
   readonly amqpsListen: readonly Endpoint[];
+  /** How other nodes reach this one over AMQP, where that is not where it listens. */
+  readonly amqpAdvertise: AdvertisedEndpoint | undefined;
   /** There where there is anything in `amqpsListen`. */
   readonly tls: TlsFiles | undefined;
   /** Multiaddrs. */
@@ -44,6 +46,12 @@ export interface Endpoint {
   readonly port: number;
 }
 
+interface AdvertisedEndpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
 const MAX_PORT = 65_535;
 const MAX_SYNC_INTERVAL_MS = 60_000;
 const MIN_MESSAGE_BYTES = 1_024;
@@ -71,6 +79,15 @@ export function parseConfig(raw: RawConfig): NodeConfig {
     amqpsListen: (raw.amqpsListen ?? []).map((text) =>
       check('amqps-listen', text, 'host:port such as 127.0.0.1:5671 or [::1]:5671', parseEndpoint),
     ),
+    amqpAdvertise:
+      raw.amqpAdvertise === undefined
+        ? undefined
+        : check(
+            'amqp-advertise',
+            raw.amqpAdvertise,
+            'host:port, amqp://host:port or amqps://host:port that others can reach',
+            parseAdvertised,
+          ),
     tls: tlsFilesOf(raw, problems),
     overlayListen: (raw.overlayListen ?? DEFAULTS.overlayListen).map((text) =>
       check('overlay-listen', text, 'a multiaddr such as /ip4/127.0.0.1/tcp/4672', parseOverlayAddress),
@@ -177,6 +194,14 @@ function parseEndpoint(text: string): Endpoint | undefined {
   const isHost = bracketed === undefined ? isIPv4(host) || isHostName(host) : isIPv6(host);
   const port = Number(digits);
   return isHost && port <= MAX_PORT ? { host, port } : undefined;
+}
+
+/** The host is one that somebody else can connect to, which addresses that stand for all of a machine are not. */
+function parseAdvertised(text: string): AdvertisedEndpoint | undefined {
+  const [, scheme = 'amqp', rest = ''] = /^(?:(amqps?):\/\/)?(.*)$/s.exec(text) ?? [];
+  const endpoint = parseEndpoint(rest);
+  if (endpoint === undefined || endpoint.port === 0) return undefined;
+  return /^[0.:]+$/.test(endpoint.host) ? undefined : { ...endpoint, tls: scheme === 'amqps' };
 }
 
 /** Whether it may be one; what looks like an IPv4 address is none. */

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import type { Logger } from 'pino';
-import type { Gateway } from './amqp-gateway/index.js';
+import type { Gateway, GatewayStatus } from './amqp-gateway/index.js';
 import { contentFormat, createGateway, SpaceExchanges } from './amqp-gateway/index.js';
 import { Broker, MemoryAccount } from './broker/index.js';
 import { LevelStore } from './broker/store/index.js';
@@ -8,8 +7,12 @@ import type { Endpoint, NodeConfig, StorageConfig } from './config.js';
 import { ControlServer } from './control/index.js';
 import { CONTROL_SOCKET, IDENTITY_FILE } from './data-dir.js';
 import { startDht } from './dht-space/index.js';
+import { NodeHomeBroker } from './home-broker/index.js';
 import { heapEntryLimit } from './memory-limit.js';
+import type { Logger, SpaceImplementation } from './overlay/index.js';
 import { exchangeTypes } from './overlay/index.js';
+import { PrototypeSpaces } from './prototype-space/index.js';
+import { ConfigError } from './settings.js';
 import { shortageOfEither } from './shortage.js';
 import type { TlsFiles } from './tls-files.js';
 import { readTlsFiles } from './tls-files.js';
@@ -26,12 +29,18 @@ export interface Node {
   readonly peerId: string;
   /** Reads the files of `tls-cert` and its like again, for who connects from now on. Those that are bad are not used. */
   reloadCertificates(): Promise<void>;
+  /** A snapshot of its AMQP traffic. */
+  status(): GatewayStatus;
   /** Drains connections, leaves all spaces and frees everything. */
   stop(): Promise<void>;
 }
 
-/** The composition root: configuration in, running node out. */
-export async function startNode(config: NodeConfig, logger: Logger): Promise<Node> {
+/** The composition root: configuration in, running node out. `further`: implementations beside the node's own. */
+export async function startNode(
+  config: NodeConfig,
+  logger: Logger,
+  further: readonly SpaceImplementation[] = [],
+): Promise<Node> {
   // Before anything is started: there is much that can be wrong with files.
   const tls = config.tls && (await readTlsFiles(config.tls));
   const running: (() => unknown)[] = [];
@@ -42,15 +51,20 @@ export async function startNode(config: NodeConfig, logger: Logger): Promise<Nod
     const memory = new MemoryAccount({ limitBytes: config.memoryLimitBytes, limitEntries: heapEntryLimit() });
     const store = await openStore(config, memory, logger);
     running.push(() => store?.close());
+    const shortage = shortageOfEither(memory, store?.disk);
     const dht = await startDht({
       listen: config.overlayListen,
       name: config.name,
       identityFile: config.storage && join(config.storage.dataDir, IDENTITY_FILE),
       logger,
-      memory: shortageOfEither(memory, store?.disk),
+      memory: shortage,
     });
     running.push(() => dht.close());
-    const spaceExchange = new SpaceExchanges([dht], logger);
+    const prototype = new PrototypeSpaces({ logger, memory: shortage, tlsCa: tls?.clientCa });
+    const implementations = [dht, prototype, ...further];
+    assertDistinct(implementations);
+    for (const implementation of further) running.push(() => implementation.close());
+    const spaceExchange = new SpaceExchanges(implementations, logger);
     const broker = new Broker({
       exchangeTypes,
       memory,
@@ -60,6 +74,8 @@ export async function startNode(config: NodeConfig, logger: Logger): Promise<Nod
         spaceExchange.restoreDecoration(virtualHost, name, spec),
     });
     running.push(() => broker.stop());
+    const homeBroker = new NodeHomeBroker({ broker, logger, advertise: config.amqpAdvertise });
+    running.push(() => homeBroker.close());
     const gateway = createGateway({
       broker,
       memory,
@@ -75,22 +91,45 @@ export async function startNode(config: NodeConfig, logger: Logger): Promise<Nod
       },
     });
     running.push(() => gateway.close());
+    // Before the gateway: its members and its trackers are AMQP clients, of this node too.
+    running.push(() => prototype.close());
     const control = config.storage && (await listenForCommands(config.storage, broker, logger));
     running.push(() => control?.close());
-    const amqp: string[] = [];
+    const amqp: Endpoint[] = [];
     for (const endpoint of config.amqpListen) amqp.push(await listen(gateway, 'amqp', endpoint));
-    const amqps: string[] = [];
+    const amqps: Endpoint[] = [];
     for (const endpoint of config.amqpsListen) amqps.push(await listen(gateway, 'amqps', endpoint));
+    homeBroker.listening([
+      ...amqp.map((endpoint) => ({ ...endpoint, tls: false })),
+      ...amqps.map((endpoint) => ({ ...endpoint, tls: true })),
+    ]);
+    prototype.start(homeBroker);
     if (config.seeds.length > 0) {
       // In the background: a node is of use to its own apps while nobody else is up.
       dht.bootstrap(config.seeds).catch((err: unknown) => logger.warn({ err }, 'no seed was reached yet'));
     }
-    const reloadCertificates = () => reload(gateway, config.tls, logger);
-    return { amqp, amqps, overlay: dht.addresses, peerId: dht.peerId, reloadCertificates, stop };
+    return {
+      amqp: amqp.map((endpoint) => `amqp://${format(endpoint)}`),
+      amqps: amqps.map((endpoint) => `amqps://${format(endpoint)}`),
+      overlay: dht.addresses,
+      peerId: dht.peerId,
+      reloadCertificates: () => reload(gateway, config.tls, logger),
+      status: () => gateway.status(),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** @throws ConfigError where two have one name: apps could not tell which they mean */
+function assertDistinct(implementations: readonly SpaceImplementation[]): void {
+  const problems = implementations.flatMap(({ name }, index) => {
+    const isTaken = implementations.findIndex((other) => other.name === name) < index;
+    return isTaken ? [`implementations: the name '${name}' is taken by another one`] : [];
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 async function openStore(
@@ -121,10 +160,10 @@ async function reload(gateway: Gateway, tls: TlsFiles | undefined, logger: Logge
   }
 }
 
-/** The URL of what was bound. @throws Error that names the setting */
-async function listen(gateway: Gateway, scheme: 'amqp' | 'amqps', endpoint: Endpoint): Promise<string> {
+/** What was bound. @throws Error that names the setting */
+async function listen(gateway: Gateway, scheme: 'amqp' | 'amqps', endpoint: Endpoint): Promise<Endpoint> {
   try {
-    return `${scheme}://${format(await gateway.listen(endpoint, scheme === 'amqps' ? 'tls' : 'tcp'))}`;
+    return await gateway.listen(endpoint, scheme === 'amqps' ? 'tls' : 'tcp');
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`${scheme}-listen ${format(endpoint)}: ${reason}`, { cause });

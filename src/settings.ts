@@ -15,6 +15,7 @@ export interface RawConfig {
   readonly name?: string;
   readonly amqpListen?: readonly string[];
   readonly amqpsListen?: readonly string[];
+  readonly amqpAdvertise?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsCa?: string;

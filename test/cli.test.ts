@@ -131,7 +131,9 @@ describe('xspace start', () => {
 
 describe('settings that are wrong', () => {
   const keys = [
-    ...['name', 'amqp-listen', 'overlay-listen', 'seeds', 'memory-limit', 'max-message-size', 'in-memory'],
+    ...['name', 'amqp-listen', 'amqp-advertise', 'overlay-listen', 'seeds', 'memory-limit'],
+    'max-message-size',
+    'in-memory',
     ...['sync', 'disk-limit', 'log-level', 'log-format'],
   ];
   const value = (key: string) => (key === 'name' ? 'x'.repeat(256) : `bad ${key}`);
@@ -295,6 +297,7 @@ describe('xspace', () => {
       ['--name <name>', 'XSPACE_NAME', ''],
       ['--amqp-listen <host:port>', 'XSPACE_AMQP_LISTEN', '127.0.0.1:5672'],
       ['--amqps-listen <host:port>', 'XSPACE_AMQPS_LISTEN', 'none'],
+      ['--amqp-advertise <host:port>', 'XSPACE_AMQP_ADVERTISE', 'where it listens'],
       ['--tls-cert <file>', 'XSPACE_TLS_CERT', 'none'],
       ['--tls-key <file>', 'XSPACE_TLS_KEY', 'none'],
       ['--tls-ca <file>', 'XSPACE_TLS_CA', 'none'],

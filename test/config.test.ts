@@ -143,6 +143,33 @@ describe('a configuration', () => {
     ]);
   });
 
+  it.each([
+    ['broker.example:5672', 'broker.example', 5672, false],
+    ['amqp://192.0.2.7:1', '192.0.2.7', 1, false],
+    ['amqps://[2001:db8::7]:5671', '2001:db8::7', 5671, true],
+  ])('may tell other nodes to reach it at %s', (text, host, port, tls) => {
+    expect(parseConfig({ amqpAdvertise: text }).amqpAdvertise).toEqual({ host, port, tls });
+  });
+
+  it.each([
+    '',
+    'broker.example',
+    'broker.example:0',
+    'broker.example:65536',
+    '0.0.0.0:5672',
+    'amqp://[::]:5672',
+    'http://broker.example:5672',
+    'amqp://guest@broker.example:5672',
+    'amqp://broker.example:5672/',
+    'amqps://',
+    'broker.example:5672 ',
+  ])('whose amqp-advertise is %j is refused', (text) => {
+    const expected = 'host:port, amqp://host:port or amqps://host:port that others can reach';
+    expect(problemsOf({ amqpAdvertise: text })).toEqual([
+      `amqp-advertise: expected ${expected}, found '${text}'`,
+    ]);
+  });
+
   it.each<[RawConfig, string]>([
     [{ name: '' }, "name: expected 1 to 255 bytes, found ''"],
     [{ name: 'ü'.repeat(128) }, `name: expected 1 to 255 bytes, found '${'ü'.repeat(128)}'`],
@@ -195,6 +222,7 @@ describe('a configuration', () => {
       name: '',
       amqpListen: ['x', '127.0.0.1:0', 'y'],
       overlayListen: ['z'],
+      amqpAdvertise: 'a',
       seeds: 's',
       memoryLimit: 'm',
       maxMessageSize: 's',
@@ -209,6 +237,7 @@ describe('a configuration', () => {
       'name',
       'amqp-listen',
       'amqp-listen',
+      'amqp-advertise',
       'overlay-listen',
       'seeds',
       'memory-limit',

@@ -108,6 +108,20 @@ describe('a node', () => {
     expect(message).toMatchObject({ fields: { exchange: 'there', routingKey: 'copper' } });
   });
 
+  it('counts its AMQP traffic', async () => {
+    const node = await start();
+    const channel = await (await client(node)).createConfirmChannel();
+    await channel.assertQueue('q');
+    channel.sendToQueue('q', Buffer.from('m'));
+    await channel.waitForConfirms();
+    expect(node.status()).toEqual({
+      connections: 1,
+      channels: 1,
+      publishedMessages: 1,
+      deliveredMessages: 0,
+    });
+  });
+
   it('is up while none of its seeds is', async () => {
     const node = await start({ seeds: `127.0.0.1:${await takenPort()}` });
     await client(node);
