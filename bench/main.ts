@@ -4,7 +4,7 @@
  *
  *   npm run bench [-- options]
  *
- *   --systems node,rabbitmq,relay,federation   which of them (all)
+ *   --systems node,rabbitmq,dht,prototype,federation   which of them (all)
  *   --only acks                        of one server: scenarios whose name contains it (all)
  *   --runs 3                           of one server: the median of so many counts
  *   --idle 5000                        of one server: so many idle connections
@@ -32,7 +32,7 @@ import { verdicts } from './targets.js';
 import { relay } from './testbed.js';
 
 const servers = { node, rabbitmq } as const;
-const relays = { relay, federation: rabbitmqFederation } as const;
+const relays = { dht: relay('dht'), prototype: relay('prototype'), federation: rabbitmqFederation } as const;
 const NAMES = [...Object.keys(servers), ...Object.keys(relays)];
 const QUICK_FRACTION = 0.1;
 

@@ -1,6 +1,7 @@
 import type { Channel, Options } from 'amqplib';
 import { connect } from 'amqplib';
 import { NodeProcess } from '../test/support/node-process.js';
+import type { Implementation } from '../test/support/space-arguments.js';
 import { pointArguments, spaceArguments } from '../test/support/space-arguments.js';
 
 /** Servers with an exchange at one end and a queue at the other, ready for load. */
@@ -29,29 +30,36 @@ export const QUEUE = 'bench';
 const TRANSIENT: Options.AssertExchange = { durable: false };
 
 /** Publisher and consumer on two nodes that share a point. */
-export const relay: System = {
-  name: 'two nodes, dht',
-  async with(use) {
-    const [near, far] = await Promise.all([
-      NodeProcess.start({ name: 'near' }),
-      NodeProcess.start({ name: 'far' }),
-    ]);
-    try {
-      await onChannel(near.amqpUrl, async (channel) => {
-        await channel.assertExchange('bench', 'x-exchangespace', { ...TRANSIENT, arguments: spaceArguments });
-        await channel.assertExchange('out', 'x-exchange', pointOptions(near));
-      });
-      await onChannel(far.amqpUrl, async (channel) => {
-        await channel.assertExchange('in', 'x-exchange', pointOptions(near));
-        await bindQueue(channel, 'in');
-      });
-      const pids = [near.pid, far.pid];
-      return await use({ ...ends(near.amqpUrl, far.amqpUrl), exchange: 'out', pids });
-    } finally {
-      await Promise.all([near.stop(), far.stop()]);
-    }
-  },
-};
+export function relay(implementation: Implementation): System {
+  const join = (holder: NodeProcess): Options.AssertExchange => ({
+    ...TRANSIENT,
+    arguments: pointArguments('bench', holder, 'load', 'topic', implementation),
+  });
+  return {
+    name: `two nodes, ${implementation}`,
+    async with(use) {
+      const [near, far] = await Promise.all([
+        NodeProcess.start({ name: 'near' }),
+        NodeProcess.start({ name: 'far' }),
+      ]);
+      try {
+        await onChannel(near.amqpUrl, async (channel) => {
+          const space = { ...TRANSIENT, arguments: spaceArguments(implementation) };
+          await channel.assertExchange('bench', 'x-exchangespace', space);
+          await channel.assertExchange('out', 'x-exchange', join(near));
+        });
+        await onChannel(far.amqpUrl, async (channel) => {
+          await channel.assertExchange('in', 'x-exchange', join(near));
+          await bindQueue(channel, 'in');
+        });
+        const pids = [near.pid, far.pid];
+        return await use({ ...ends(near.amqpUrl, far.amqpUrl), exchange: 'out', pids });
+      } finally {
+        await Promise.all([near.stop(), far.stop()]);
+      }
+    },
+  };
+}
 
 export async function bindQueue(channel: Channel, exchange: string): Promise<void> {
   await channel.assertQueue(QUEUE, { durable: false });
@@ -66,8 +74,4 @@ export async function onChannel(url: string, use: (channel: Channel) => Promise<
 
 export function ends(publishUrl: string, consumeUrl: string) {
   return { publishUrl, consumeUrl, routingKeys: [ROUTING_KEY], queues: [QUEUE] };
-}
-
-function pointOptions(seed: NodeProcess): Options.AssertExchange {
-  return { ...TRANSIENT, arguments: pointArguments('bench', seed, 'load', 'topic') };
 }

@@ -2,21 +2,22 @@
  * The market of the original exchange space paper (section 5), with nodes and apps on this machine: Margaret opens a
  * space, Alice and Bob trade in it, Margaret's node is killed, and trading goes on, with a newcomer too.
  *
- *   npm run market [-- --implementation dht]
+ *   npm run market [-- --implementation dht|prototype]
  *
+ * With `prototype`, Alice is refused at first, as in the paper, and newcomers need Margaret's node.
  * Ends with 0 when every message arrived exactly once, otherwise with 1.
  */
 import { parseArgs } from 'node:util';
-import { connect } from 'amqplib';
 import { NodeProcess } from '../../test/support/node-process.js';
 import { Ledger } from './ledger.js';
-import type { Invitation } from './space.js';
-import { parseImplementation, pointArguments, pointArgumentsOf2010, spaceArguments } from './space.js';
-import { overlayAddressesOf, Trader } from './trader.js';
+import { parseImplementation, pointArguments, pointArgumentsOf2010 } from './space.js';
+import { Trader } from './trader.js';
+import { createVenue } from './venue.js';
 
 const TIME_LIMIT_MS = 120_000;
 const ROUND_LIMIT_MS = 20_000;
 const ROUNDS = 100;
+const ACCESS_REFUSED = 403;
 
 const ledger = new Ledger();
 
@@ -24,33 +25,39 @@ async function market(): Promise<void> {
   const { values } = parseArgs({ options: { implementation: { type: 'string', default: 'dht' } } });
   const implementation = parseImplementation(values.implementation);
 
-  const [margaret, aliceNode, bobNode] = await Promise.all(['margaret', 'alice', 'bob'].map(startNode));
-  if (!margaret || !aliceNode || !bobNode) throw new Error('three nodes were to start');
+  const venue = createVenue(implementation);
+  const [way, aliceNode, bobNode] = await Promise.all([venue.open(), startNode('alice'), startNode('bob')]);
   say(
     'Margaret, Alice and Bob have each started a node. No node knows another, and there is no other broker.',
   );
+  say(`Margaret declares the space market, and ${way}`);
 
-  const app = await connect(margaret.amqpUrl);
-  const invitation: Invitation = { space: 'market', implementation, seeds: overlayAddressesOf(app) };
-  const channel = await app.createChannel();
-  await channel.assertExchange('market', 'x-exchangespace', { arguments: spaceArguments(implementation) });
-  app.on('error', () => undefined); // her node will be killed
-  say(`Margaret declares the space market, and tells the others where her node is: ${invitation.seeds[0]}`);
+  const names = { bids: 'marketbids', mailbox: 'marketmail' };
+  if (venue.admission !== undefined) {
+    const tooEarly = await Trader.connect('Alice', aliceNode.amqpUrl, names, ledger);
+    const refusal = await tooEarly.refusal(
+      'x-exchange-point',
+      pointArgumentsOf2010(venue.invitation('Alice'), 'bids', 'topic'),
+    );
+    if (refusal?.code !== ACCESS_REFUSED)
+      throw new Error(`Alice was to be refused, and got ${refusal?.text}`);
+    say(`Alice tries to join, and is refused: ${refusal.text}`);
+    await venue.admission('Alice');
+    await venue.admission('Bob');
+    say('Alice calls Margaret, who permits the users alice and bob to write to and read from market.');
+  }
 
-  const alice = await Trader.connect(
-    'Alice',
-    aliceNode.amqpUrl,
-    { bids: 'marketbids', mailbox: 'marketmail' },
-    ledger,
-  );
-  await alice.join('x-exchange-point', (point, type) => pointArgumentsOf2010(invitation, point, type));
+  const alice = await Trader.connect('Alice', aliceNode.amqpUrl, names, ledger);
+  const forAlice = venue.invitation('Alice');
+  await alice.join('x-exchange-point', (point, type) => pointArgumentsOf2010(forAlice, point, type));
   await alice.watch('copper.#', 'closing.*');
   say(
     'Alice joins. Her node calls the points bids and mailbox marketbids and marketmail. She watches copper.#',
   );
 
   const bob = await Trader.connect('Bob', bobNode.amqpUrl, { bids: 'b', mailbox: 'm' }, ledger);
-  await bob.join('x-exchange', (point, type) => pointArguments(invitation, point, type));
+  const forBob = venue.invitation('Bob');
+  await bob.join('x-exchange', (point, type) => pointArguments(forBob, point, type));
   await bob.watch('*.london', 'closing.*');
   say('Bob joins. His node calls them b and m. He watches *.london');
 
@@ -62,7 +69,7 @@ async function market(): Promise<void> {
   ]);
   sayDeals('Alice and Bob trade', [alice, bob]);
 
-  await margaret.kill();
+  await venue.kill();
   say("Margaret's node is killed. The space has lost the node that declared it.");
   await trade([
     { bidder: alice, topic: 'copper.london', watchers: [alice, bob] },
@@ -77,10 +84,10 @@ async function market(): Promise<void> {
     { bids: 'market.bids', mailbox: 'market.mail' },
     ledger,
   );
-  const fromBob = { ...invitation, seeds: bob.overlayAddresses };
-  await carol.join('x-exchange', (point, type) => pointArguments(fromBob, point, type));
+  const { how, invitation } = await venue.reopen('Carol', bob);
+  await carol.join('x-exchange', (point, type) => pointArguments(invitation, point, type));
   await carol.watch('#');
-  say("A newcomer, Carol, joins; all she knows is the address of Bob's node. She watches everything.");
+  say(`A newcomer, Carol, joins: ${how}. She watches everything.`);
   await trade([
     { bidder: alice, topic: 'tin.lima', watchers: [carol] },
     { bidder: bob, topic: 'copper.london', watchers: [alice, bob, carol] },
@@ -96,6 +103,7 @@ async function market(): Promise<void> {
   say(`The market closes: ${ledger.messages} messages, ${ledger.deliveries} deliveries, each exactly once.`);
 
   const stopped = await Promise.all([aliceNode, bobNode, carolNode].map((node) => node.stop()));
+  await venue.close();
   if (stopped.some(({ code }) => code !== 0)) throw new Error(`nodes ended with ${JSON.stringify(stopped)}`);
 }
 

@@ -1,15 +1,26 @@
 /** Arguments of the two declare commands that make an exchange space, as any AMQP client can send them. */
 
-export type Implementation = 'dht';
+export type Implementation = 'dht' | 'prototype';
 
-/** What whoever joins must know of the space: its name and the overlay address of any node that is in it. */
-export interface Invitation {
-  readonly space: string;
-  readonly implementation: Implementation;
-  readonly seeds: readonly string[];
-}
+/** What whoever joins must know of the space: its name, and what leads there. It goes into `exchangespace` as it is. */
+export type Invitation =
+  | {
+      readonly implementation: 'dht';
+      readonly space: string;
+      /** The overlay address of any node that is in the space. */
+      readonly seeds: readonly string[];
+    }
+  | {
+      readonly implementation: 'prototype';
+      readonly space: string;
+      /** The broker that holds the space, and a user of it. */
+      readonly host: string;
+      readonly port: number;
+      readonly username: string;
+      readonly password: string;
+    };
 
-/** For `exchange.declare` of type `x-exchangespace`. Without seeds: the declaring node starts the overlay. */
+/** For `exchange.declare` of type `x-exchangespace`. The declaring node starts the overlay, or holds the space. */
 export function spaceArguments(implementation: Implementation): Record<string, unknown> {
   return { implementation };
 }
@@ -34,6 +45,6 @@ export function pointArgumentsOf2010(
 }
 
 export function parseImplementation(value: string): Implementation {
-  if (value === 'dht') return value;
-  throw new Error(`--implementation ${value}: this market can be held with dht`);
+  if (value === 'dht' || value === 'prototype') return value;
+  throw new Error(`--implementation ${value}: this market can be held with dht or prototype`);
 }

@@ -66,6 +66,23 @@ export class Trader {
     await this.#channel.consume(this.#bids, (message) => this.#take(message), { noAck: true });
   }
 
+  /** What the node answers where it refuses to join. The channel is closed by it: this trader is of no further use. */
+  async refusal(
+    type: 'x-exchange' | 'x-exchange-point',
+    args: Record<string, unknown>,
+  ): Promise<{ readonly code: number; readonly text: string } | undefined> {
+    this.#channel.on('error', () => undefined);
+    try {
+      await this.#channel.assertExchange(this.#aliases.bids, type, { arguments: args });
+      return undefined;
+    } catch (error) {
+      const { code, message } = error as Error & { code?: number };
+      return { code: code ?? 0, text: message.replace(/^.*with message "(.*)"$/, '$1') };
+    } finally {
+      await this.#connection.close();
+    }
+  }
+
   async watch(...patterns: string[]): Promise<void> {
     for (const pattern of patterns) await this.#channel.bindQueue(this.#bids, this.#aliases.bids, pattern);
   }

@@ -49,7 +49,7 @@ describe('a killed node with durable aliases, started again on its data director
     const dataDir = await newDataDir();
     const [other, killed] = [await startNode({ name: 'other' }), await startAgain(dataDir)];
     const app = await openApp(other);
-    await app.channel.assertExchange('reunion', 'x-exchangespace', { arguments: spaceArguments });
+    await app.channel.assertExchange('reunion', 'x-exchangespace', { arguments: spaceArguments() });
     await app.channel.assertExchange('talk', 'x-exchange', {
       arguments: pointArguments('reunion', other, 'talk', 'topic'),
     });
@@ -81,7 +81,10 @@ describe('a killed node with durable aliases, started again on its data director
     const dataDir = await newDataDir();
     const [owner, other] = [await startAgain(dataDir), await startNode({ name: 'other' })];
     const { channel } = await openApp(owner);
-    await channel.assertExchange('reunion', 'x-exchangespace', { durable: true, arguments: spaceArguments });
+    await channel.assertExchange('reunion', 'x-exchangespace', {
+      durable: true,
+      arguments: spaceArguments(),
+    });
     await declareDurable(channel, owner);
     const app = await openApp(other);
     const args = pointArguments('reunion', owner, 'talk', 'topic');
@@ -93,7 +96,7 @@ describe('a killed node with durable aliases, started again on its data director
     const returned = await openApp(again);
     await returned.channel.assertExchange('reunion', 'x-exchangespace', {
       durable: true,
-      arguments: spaceArguments,
+      arguments: spaceArguments(),
     });
     let sent = 0;
     await eventually(() => {
@@ -106,7 +109,7 @@ describe('a killed node with durable aliases, started again on its data director
     const dataDir = await newDataDir();
     const [other, killed] = [await startNode({ name: 'other' }), await startAgain(dataDir)];
     const app = await openApp(other);
-    await app.channel.assertExchange('reunion', 'x-exchangespace', { arguments: spaceArguments });
+    await app.channel.assertExchange('reunion', 'x-exchangespace', { arguments: spaceArguments() });
     await declareDurable((await openApp(killed)).channel, other);
     await Promise.all([other.kill(), killed.kill()]);
 

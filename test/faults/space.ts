@@ -1,6 +1,7 @@
 import type { ConfirmChannel } from 'amqplib';
 import { connect } from 'amqplib';
 import type { NodeProcess } from '../support/node-process.js';
+import type { Implementation } from '../support/space-arguments.js';
 import { pointArguments, spaceArguments } from '../support/space-arguments.js';
 import { teardown } from '../support/teardown.js';
 
@@ -26,13 +27,25 @@ export async function openApp(node: NodeProcess): Promise<App> {
   return { channel, queue, arrived };
 }
 
-export async function declareSpace({ channel }: App, space: string): Promise<void> {
-  await channel.assertExchange(space, 'x-exchangespace', { durable: false, arguments: spaceArguments });
+export async function declareSpace(
+  { channel }: App,
+  space: string,
+  implementation: Implementation = 'dht',
+  durable = false,
+): Promise<void> {
+  const args = spaceArguments(implementation);
+  await channel.assertExchange(space, 'x-exchangespace', { durable, arguments: args });
 }
 
 /** Joins the topic point under an alias of the same name. */
-export async function join({ channel }: App, space: string, point: string, seed: NodeProcess): Promise<void> {
-  const args = pointArguments(space, seed, point, 'topic');
+export async function join(
+  { channel }: App,
+  space: string,
+  point: string,
+  through: NodeProcess,
+  implementation: Implementation = 'dht',
+): Promise<void> {
+  const args = pointArguments(space, through, point, 'topic', implementation);
   await channel.assertExchange(point, 'x-exchange', { durable: false, arguments: args });
 }
 

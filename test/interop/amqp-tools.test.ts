@@ -17,7 +17,7 @@ requireTools('amqp-tools')('shell scripts with amqp-tools', () => {
   beforeAll(async () => {
     nodes = await startNodes('near', 'far');
     const [near, far] = [await openChannel(nodes[0]), await openChannel(nodes[1])];
-    await near.assertExchange('scripts', 'x-exchangespace', { durable: false, arguments: spaceArguments });
+    await near.assertExchange('scripts', 'x-exchangespace', { durable: false, arguments: spaceArguments() });
     const args = pointArguments('scripts', nodes[0], 'jobs', 'topic');
     for (const channel of [near, far]) {
       await channel.assertExchange('jobs', 'x-exchange', { durable: false, arguments: args });

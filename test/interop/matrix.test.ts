@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { NodeProcess } from '../support/node-process.js';
-import { pointArguments, spaceArguments } from '../support/space-arguments.js';
+import { IMPLEMENTATIONS, pointArguments, spaceArguments } from '../support/space-arguments.js';
 import { startNodes } from '../support/start-node.js';
 import { teardown } from '../support/teardown.js';
 import { requireTools } from '../support/tools.js';
@@ -30,52 +30,59 @@ const right: Side = {
 const routingKeys = ['news.right', 'news.left', 'all', 'all.the.same', 'nobody', 'x.right.y'];
 const ROUNDS = 4;
 
-describe('two aliases of one topic point, each with a client of its own', () => {
-  let nodes: readonly [left: NodeProcess, right: NodeProcess];
+describe.each(IMPLEMENTATIONS)(
+  'two aliases of one topic point of %s, each with a client of its own',
+  (implementation) => {
+    let nodes: readonly [left: NodeProcess, right: NodeProcess];
 
-  beforeAll(async () => {
-    nodes = await startNodes('left', 'right');
-    const owner = await amqplib.connect(nodes[0].amqpUrl);
-    teardown(() => owner.close());
-    await owner.declareExchange('talk', 'x-exchangespace', spaceArguments);
-  });
+    beforeAll(async () => {
+      nodes = await startNodes('left', 'right');
+      const owner = await amqplib.connect(nodes[0].amqpUrl);
+      teardown(() => owner.close());
+      await owner.declareExchange('talk', 'x-exchangespace', spaceArguments(implementation));
+    });
 
-  for (const leftLibrary of clientLibraries) {
-    for (const rightLibrary of clientLibraries) {
-      const pair = `${leftLibrary.name} and ${rightLibrary.name}`;
-      requireTools(...leftLibrary.tools, ...rightLibrary.tools)(pair, () => {
-        it('get what they asked for from both sides: once, in order, and nothing else', () =>
-          talk(pair, leftLibrary, rightLibrary));
-      });
+    for (const leftLibrary of clientLibraries) {
+      for (const rightLibrary of clientLibraries) {
+        const pair = `${leftLibrary.name} and ${rightLibrary.name}`;
+        requireTools(...leftLibrary.tools, ...rightLibrary.tools)(pair, () => {
+          it('get what they asked for from both sides: once, in order, and nothing else', () =>
+            talk(pair, leftLibrary, rightLibrary));
+        });
+      }
     }
-  }
 
-  async function talk(point: string, leftLibrary: ClientLibrary, rightLibrary: ClientLibrary): Promise<void> {
-    const leftApp = await join(left, leftLibrary, nodes[0].amqpUrl, point);
-    const rightApp = await join(right, rightLibrary, nodes[1].amqpUrl, point);
-    const atLeft = await leftApp.subscribe(alias(left, point), left.patterns);
-    const atRight = await rightApp.subscribe(alias(right, point), right.patterns);
+    async function talk(
+      point: string,
+      leftLibrary: ClientLibrary,
+      rightLibrary: ClientLibrary,
+    ): Promise<void> {
+      const leftApp = await join(left, leftLibrary, nodes[0].amqpUrl, point);
+      const rightApp = await join(right, rightLibrary, nodes[1].amqpUrl, point);
+      const atLeft = await leftApp.subscribe(alias(left, point), left.patterns);
+      const atRight = await rightApp.subscribe(alias(right, point), right.patterns);
 
-    await Promise.all([
-      leftApp.publish(alias(left, point), messagesOf(left)),
-      rightApp.publish(alias(right, point), messagesOf(right)),
-    ]);
+      await Promise.all([
+        leftApp.publish(alias(left, point), messagesOf(left)),
+        rightApp.publish(alias(right, point), messagesOf(right)),
+      ]);
 
-    expectExactly(await atLeft.until(hasBothEnds), left, leftLibrary, point);
-    expectExactly(await atRight.until(hasBothEnds), right, rightLibrary, point);
-  }
+      expectExactly(await atLeft.until(hasBothEnds), left, leftLibrary, point);
+      expectExactly(await atRight.until(hasBothEnds), right, rightLibrary, point);
+    }
 
-  async function join(side: Side, library: ClientLibrary, url: string, point: string): Promise<Client> {
-    const app = await library.connect(url);
-    teardown(() => app.close());
-    await app.declareExchange(
-      alias(side, point),
-      'x-exchange',
-      pointArguments('talk', nodes[0], point, 'topic'),
-    );
-    return app;
-  }
-});
+    async function join(side: Side, library: ClientLibrary, url: string, point: string): Promise<Client> {
+      const app = await library.connect(url);
+      teardown(() => app.close());
+      await app.declareExchange(
+        alias(side, point),
+        'x-exchange',
+        pointArguments('talk', nodes[0], point, 'topic', implementation),
+      );
+      return app;
+    }
+  },
+);
 
 function alias(side: Side, point: string): string {
   return `${side.alias} ${point}`;

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { ConfirmChannel, ConsumeMessage } from 'amqplib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { NodeProcess } from '../support/node-process.js';
-import { pointArguments, spaceArguments } from '../support/space-arguments.js';
+import type { Implementation } from '../support/space-arguments.js';
+import { IMPLEMENTATIONS, pointArguments, spaceArguments } from '../support/space-arguments.js';
 import { startNodes } from '../support/start-node.js';
 import { teardown } from '../support/teardown.js';
 import { requireTools } from '../support/tools.js';
@@ -33,31 +34,45 @@ beforeAll(async () => {
   nodes = await startNodes('here', 'there');
   const owner = await amqplib.connect(nodes[0].amqpUrl);
   teardown(() => owner.close());
-  await owner.declareExchange('post', 'x-exchangespace', spaceArguments);
+  for (const implementation of IMPLEMENTATIONS) {
+    await owner.declareExchange(`${implementation} post`, 'x-exchangespace', spaceArguments(implementation));
+  }
 });
 
-describe('the properties of a message', () => {
+describe.each(IMPLEMENTATIONS)('with %s, the properties of a message', (implementation) => {
   for (const publisher of clientLibraries) {
     for (const consumer of [pika, rabbitmqClient, cloudamqp, amqplib]) {
       const pair = `from ${publisher.name} to ${consumer.name}`;
       requireTools(...publisher.tools, ...consumer.tools)(pair, () => {
         it('arrive as they were published, without the user id that nobody here can verify', () =>
-          compareProperties(pair, publisher, consumer));
+          compareProperties(implementation, pair, publisher, consumer));
       });
     }
   }
 });
 
-async function compareProperties(point: string, publisher: ClientLibrary, consumer: ClientLibrary) {
+/** What an alias is called, and how it is declared. */
+function lettersOf(implementation: Implementation) {
+  const args = pointArguments(`${implementation} post`, nodes[0], 'letters', 'topic', implementation);
+  return { out: `${implementation} out`, in: `${implementation} in`, args };
+}
+
+async function compareProperties(
+  implementation: Implementation,
+  point: string,
+  publisher: ClientLibrary,
+  consumer: ClientLibrary,
+) {
+  const letters = lettersOf(implementation);
   const [from, to] = [await publisher.connect(nodes[0].amqpUrl), await consumer.connect(nodes[1].amqpUrl)];
   teardown(() => from.close());
   teardown(() => to.close());
-  await from.declareExchange('out', 'x-exchange', pointArguments('post', nodes[0], 'letters', 'topic'));
-  await to.declareExchange('in', 'x-exchange', pointArguments('post', nodes[0], 'letters', 'topic'));
-  const subscription = await to.subscribe('in', [point]);
+  await from.declareExchange(letters.out, 'x-exchange', letters.args);
+  await to.declareExchange(letters.in, 'x-exchange', letters.args);
+  const subscription = await to.subscribe(letters.in, [point]);
   const properties = publishable(publisher, consumer);
 
-  await from.publish('out', [{ routingKey: point, body: 'hello', properties }]);
+  await from.publish(letters.out, [{ routingKey: point, body: 'hello', properties }]);
 
   const [message] = await subscription.until((received) => received.length > 0);
   const { userId, ...travelling } = properties;
@@ -74,7 +89,7 @@ function publishable(publisher: ClientLibrary, consumer: ClientLibrary): BasicPr
   return Object.fromEntries(entries);
 }
 
-describe('a message that crossed a point', () => {
+describe.each(IMPLEMENTATIONS)('with %s, a message that crossed a point', (implementation) => {
   const headers = {
     text: 'ümläut',
     bytes: Buffer.from([0, 1, 254, 255]),
@@ -95,19 +110,15 @@ describe('a message that crossed a point', () => {
       const channel = await openChannel(nodes[0]);
       const far = await openChannel(nodes[1]);
       await channel.assertExchange('plain', 'topic', { durable: false });
-      await channel.assertExchange('out', 'x-exchange', {
-        durable: false,
-        arguments: pointArguments('post', nodes[0], 'letters', 'topic'),
-      });
-      await far.assertExchange('in', 'x-exchange', {
-        durable: false,
-        arguments: pointArguments('post', nodes[0], 'letters', 'topic'),
-      });
+      const letters = lettersOf(implementation);
+      const options = { durable: false, arguments: letters.args };
+      await channel.assertExchange(letters.out, 'x-exchange', options);
+      await far.assertExchange(letters.in, 'x-exchange', options);
       const key = `size.${bytes}`;
       const reference = await firstMessage(channel, 'plain', key);
-      const crossed = await firstMessage(far, 'in', key);
+      const crossed = await firstMessage(far, letters.in, key);
 
-      for (const exchange of ['plain', 'out']) {
+      for (const exchange of ['plain', letters.out]) {
         channel.publish(exchange, key, body, { headers, deliveryMode: 2, priority: 0 });
       }
 
@@ -115,7 +126,7 @@ describe('a message that crossed a point', () => {
       expect(actual.content.equals(body)).toBe(true);
       expect(actual.properties).toEqual(expected.properties);
       expect(actual.fields.routingKey).toBe(key);
-      expect(actual.fields.exchange).toBe('in');
+      expect(actual.fields.exchange).toBe(letters.in);
       expect(actual.fields.redelivered).toBe(false);
     },
   );

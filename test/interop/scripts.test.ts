@@ -31,7 +31,7 @@ describe('an app in another language, on two nodes', () => {
     nodes = await startNodes('near', 'far');
     const owner = await amqplib.connect(nodes[0].amqpUrl);
     teardown(() => owner.close());
-    await owner.declareExchange('languages', 'x-exchangespace', spaceArguments);
+    await owner.declareExchange('languages', 'x-exchangespace', spaceArguments());
   });
 
   forEachScript((script) => {

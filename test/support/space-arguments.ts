@@ -2,19 +2,23 @@ import type { NodeProcess } from './node-process.js';
 
 export type PointType = 'direct' | 'fanout' | 'topic' | 'headers';
 
-/** Arguments of `exchange.declare` for a space that the dht manages. */
-export const spaceArguments = { implementation: 'dht' } as const;
+export const IMPLEMENTATIONS = ['dht', 'prototype'] as const;
+export type Implementation = (typeof IMPLEMENTATIONS)[number];
 
-/** Arguments of `exchange.declare` that join a point; the seed is a node that is in the space. */
+/** Arguments of `exchange.declare` for a space. */
+export function spaceArguments(implementation: Implementation = 'dht'): { implementation: string } {
+  return { implementation };
+}
+
+/** Arguments of `exchange.declare` that join a point through a node: with `prototype`, the one that holds the space. */
 export function pointArguments(
   space: string,
-  seed: NodeProcess,
+  through: NodeProcess,
   exchangename: string,
   exchangetype: PointType,
+  implementation: Implementation = 'dht',
 ): Record<string, unknown> {
-  return {
-    exchangespace: { implementation: 'dht', space, seeds: [...seed.overlay] },
-    exchangename,
-    exchangetype,
-  };
+  const { host, port, overlay } = through;
+  const way = implementation === 'dht' ? { seeds: [...overlay] } : { host, port };
+  return { exchangespace: { implementation, space, ...way }, exchangename, exchangetype };
 }

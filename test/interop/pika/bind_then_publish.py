@@ -11,9 +11,9 @@ def main():
     options = arguments(tries=1000)
     near, far = connect(options.urls[0]), connect(options.urls[1])
     publisher, consumer = near.channel(), far.channel()
-    declare_space(publisher, "immediate")
-    join(publisher, "talk", "immediate", "words", "topic", options.seed)
-    join(consumer, "listen", "immediate", "words", "topic", options.seed)
+    declare_space(publisher, "immediate", options)
+    join(publisher, "talk", "immediate", "words", "topic", options)
+    join(consumer, "listen", "immediate", "words", "topic", options)
 
     arrived = []
     queue = consumer.queue_declare("", exclusive=True).method.queue

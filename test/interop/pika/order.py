@@ -40,9 +40,9 @@ def main():
     options = arguments(count=100_000)
     connection = connect(options.urls[0])
     channel = connection.channel()
-    declare_space(channel, "ordering")
+    declare_space(channel, "ordering", options)
     for url, alias in zip(options.urls, ALIASES):
-        join(connect(url).channel(), alias, "ordering", "all orders", "topic", options.seed)
+        join(connect(url).channel(), alias, "ordering", "all orders", "topic", options)
 
     ready, results = multiprocessing.Semaphore(0), multiprocessing.Queue()
     for url, alias in zip(options.urls, ALIASES):

@@ -1,5 +1,5 @@
 """Unbinding stops the traffic where it starts: the publisher's node sends no byte of a message that nobody wants.
-Observed from outside, by the kernel's counters of that node's overlay connections."""
+Observed from outside, by the kernel's counters of that node's connections to the other one."""
 
 import re
 import subprocess
@@ -13,20 +13,19 @@ LIMIT_SECONDS = 10
 
 
 def main():
-    options = arguments(pid=0)
+    options = arguments(near=0, far=0)
     publisher, far = connect(options.urls[0]).channel(), connect(options.urls[1])
     consumer = far.channel()
     publisher.confirm_delivery()
-    declare_space(publisher, "wire")
-    join(publisher, "out", "wire", "goods", "topic", options.seed)
-    join(consumer, "in", "wire", "goods", "topic", options.seed)
-    amqp_port = int(options.urls[0].rsplit(":")[-1])
+    declare_space(publisher, "wire", options)
+    join(publisher, "out", "wire", "goods", "topic", options)
+    join(consumer, "in", "wire", "goods", "topic", options)
 
     def sent_while_publishing(key, count):
-        before = overlay_bytes_sent(options.pid, amqp_port)
+        before = bytes_sent(options.near, options.far)
         for _ in range(count):
             publisher.basic_publish("out", key, BODY)
-        return overlay_bytes_sent(options.pid, amqp_port) - before
+        return bytes_sent(options.near, options.far) - before
 
     queue = consumer.queue_declare("", exclusive=True).method.queue
     consumer.queue_bind(queue, "in", "wanted")
@@ -56,11 +55,21 @@ def take(channel, queue, count):
     return received
 
 
-def overlay_bytes_sent(pid, amqp_port):
-    """Bytes that the process has sent on its connections, those of AMQP clients left out."""
+def bytes_sent(near, far):
+    """Bytes that one process has sent on its connections to the other."""
     table = subprocess.run(["ss", "-tinpHO", "state", "established"], capture_output=True, text=True, check=True)
-    rows = [row for row in table.stdout.splitlines() if f"pid={pid}," in row and f":{amqp_port} " not in row]
-    return sum(int(count) for row in rows for count in re.findall(r"bytes_sent:(\d+)", row))
+    rows = table.stdout.splitlines()
+    ends_of_far = {local_port(row) for row in rows if f"pid={far}," in row}
+    to_far = [row for row in rows if f"pid={near}," in row and peer_port(row) in ends_of_far]
+    return sum(int(count) for row in to_far for count in re.findall(r"bytes_sent:(\d+)", row))
+
+
+def local_port(row):
+    return row.split()[2].rsplit(":")[-1]
+
+
+def peer_port(row):
+    return row.split()[3].rsplit(":")[-1]
 
 
 if __name__ == "__main__":
