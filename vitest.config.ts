@@ -5,6 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/interop/**', 'test/faults/**'],
     testTimeout: 20_000,
-    maxWorkers: 2,
+    // More than there are processors on a small machine: many tests mostly wait.
+    maxWorkers: 3,
   },
 });

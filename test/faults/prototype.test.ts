@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,6 +15,7 @@ import { startNode, startNodes } from '../support/start-node.js';
 import { teardown } from '../support/teardown.js';
 import type { App } from './space.js';
 import { declareSpace, join, openApp, publish } from './space.js';
+import { SpyMember } from './spy-member.js';
 
 const run = promisify(execFile);
 
@@ -165,6 +169,50 @@ describe('a member that is killed', () => {
     await expectTraffic(right, hanging);
     await expectTraffic(left, hanging);
     expect(performance.now() - resumedAt).toBeLessThan(REJOIN_LIMIT_MS);
+  });
+});
+
+describe('a tracker whose host is silent', () => {
+  it('is told to whoever joins, with host and port, within 10 s', async () => {
+    const silent = createServer();
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    teardown(() => silent.close());
+    const { port } = silent.address() as AddressInfo;
+    const app = await openApp(await startNode({ name: 'asks' }));
+    const exchangespace = { implementation: 'prototype', space: 'market', host: '127.0.0.1', port };
+    const args = { exchangespace, exchangename: 'talk', exchangetype: 'topic' };
+    const startedAt = performance.now();
+    const refusal = await app.channel
+      .assertExchange('talk', 'x-exchange', { durable: false, arguments: args })
+      .catch((error) => error);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    expect(refusal).toMatchObject({ code: 404 });
+    expect(refusal.message).toMatch(new RegExp(`market.*127\\.0\\.0\\.1:${port}.*no answer`));
+  });
+});
+
+describe('a member that has left', () => {
+  it('is not let in at the others with the password that it had, and they tell their tracker another key', async () => {
+    const [tracker, stays] = await startNodes('tracker', 'stays');
+    await declareSpace(await openApp(tracker), 'market', 'prototype');
+    const staying = await openApp(stays);
+    await join(staying, 'market', 'talk', tracker, 'prototype');
+    const [leaver, watcher] = [await SpyMember.connect(tracker), await SpyMember.connect(tracker)];
+    const record = await leaver.join('talk');
+    const watched = await watcher.join('talk');
+    expect(record.member).toBe(watched.member);
+    await leaver.logIn(record);
+
+    await leaver.leave();
+    await expect(leaver.logIn(record)).rejects.toThrow(/ACCESS_REFUSED/);
+    await watcher.logIn(watched);
+    // With its next renewal.
+    await eventually(() => expect(watcher.passwords).toHaveLength(1), SILENCE_LIMIT_MS);
+    expect(watcher.passwords[0]).not.toBe(watched.password);
+    await watcher.logIn({ ...watched, password: watcher.passwords[0] ?? '' });
+    await expect(watcher.logIn(watched)).rejects.toThrow(/ACCESS_REFUSED/);
+    await expect(leaver.logIn(record)).rejects.toThrow(/ACCESS_REFUSED/);
   });
 });
 

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Content, PointDefinition, PointSession } from '../../src/overlay/index.js';
 import { bodyText, outgoing, pattern } from '../overlay/messages.js';
+import { CertificateAuthority } from '../support/certificates.js';
 import { eventually } from '../support/eventually.js';
 import { teardown } from '../support/teardown.js';
 import type { NodeSettings, Places } from './prototype-node.js';
@@ -104,6 +105,30 @@ describe('the members of a space', () => {
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     await publish(late, ['hello']);
     await eventually(() => expect(stays.received).toEqual(['hello']));
+  });
+});
+
+describe('members whose brokers are reached by TLS', () => {
+  const authority = new CertificateAuthority();
+
+  it('log in at the tracker and at each other by it, where an authority vouches for them', async () => {
+    const tls = { own: authority.issue('localhost'), authority };
+    const tracker = await start({ tls });
+    await tracker.implementation.declareSpace({ space: SPACE, settings: {} });
+    expect(tracker.place.tls).toBe(true);
+    const [one, other] = [await join({}, { tls }), await join({}, { tls })];
+    await publish(one, ['in secret']);
+    await eventually(() => expect(other.received).toEqual(['in secret']));
+  });
+
+  it('do not trust a tracker that nobody vouches for', async () => {
+    const tls = { own: authority.issue('localhost'), authority };
+    const tracker = await start({ tls });
+    await tracker.implementation.declareSpace({ space: SPACE, settings: {} });
+    await expect(join()).rejects.toMatchObject({
+      code: 'not-found',
+      message: expect.stringMatching(/localhost:\d+ cannot be reached: .*certificate/),
+    });
   });
 });
 

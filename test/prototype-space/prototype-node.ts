@@ -7,6 +7,7 @@ import { exchangeTypes } from '../../src/overlay/index.js';
 import { PrototypeSpaces } from '../../src/prototype-space/index.js';
 import { LogStub } from '../dht-space/log-stub.js';
 import type { ContractNode } from '../overlay/contract/topology.js';
+import type { Certificate } from '../support/certificates.js';
 
 const PLENTY_BYTES = 1024 * 1024 * 1024;
 const HOST = '127.0.0.1';
@@ -19,6 +20,8 @@ export interface NodeSettings {
   readonly port?: number;
   /** For the waits between attempts. */
   readonly random?: () => number;
+  /** Other members are told to come by TLS, and the authority vouches for them all. */
+  readonly tls?: { readonly own: Certificate; readonly authority: Certificate };
 }
 
 /**
@@ -31,17 +34,28 @@ export class PrototypeNode implements ContractNode {
   readonly gateway: Gateway;
   readonly spaces: PrototypeSpaces;
   readonly implementation: ContractNode['implementation'];
-  readonly #home: NodeHomeBroker;
+  #home: NodeHomeBroker | undefined;
+  #advertise: { readonly host: string; readonly port: number; readonly tls: boolean } | undefined;
   readonly #places: Places;
   #port = 0;
   #stopped: Promise<void> | undefined;
 
-  private constructor(places: Places, { random }: Pick<NodeSettings, 'random'>) {
+  private constructor(places: Places, { random, tls }: NodeSettings) {
     const memory = new MemoryAccount({ limitBytes: PLENTY_BYTES, limitEntries: 10_000_000 });
     this.broker = new Broker({ exchangeTypes, memory });
-    this.gateway = createGateway({ broker: this.broker, memory, logger: this.log });
-    this.#home = new NodeHomeBroker({ broker: this.broker, logger: this.log });
-    this.spaces = new PrototypeSpaces({ logger: this.log, memory, ...(random && { random }) });
+    const material = tls && { certificate: tls.own.cert, key: tls.own.key, clientCa: undefined };
+    this.gateway = createGateway({
+      broker: this.broker,
+      memory,
+      logger: this.log,
+      ...(material && { tls: material }),
+    });
+    this.spaces = new PrototypeSpaces({
+      logger: this.log,
+      memory,
+      tlsCa: tls?.authority.cert,
+      ...(random && { random }),
+    });
     this.#places = places;
     this.implementation = {
       name: 'prototype',
@@ -53,16 +67,23 @@ export class PrototypeNode implements ContractNode {
 
   static async start(places: Places, { port = 0, ...settings }: NodeSettings = {}): Promise<PrototypeNode> {
     const node = new PrototypeNode(places, settings);
-    const bound = await node.gateway.listen({ host: HOST, port });
-    node.#port = bound.port;
-    node.#home.listening([{ ...bound, tls: false }]);
-    node.spaces.start(node.#home);
+    const listeners = [{ ...(await node.gateway.listen({ host: HOST, port })), tls: false }];
+    node.#port = listeners[0]?.port ?? 0;
+    if (settings.tls !== undefined) {
+      const { port: tlsPort } = await node.gateway.listen({ host: HOST, port: 0 }, 'tls');
+      node.#advertise = { host: 'localhost', port: tlsPort, tls: true };
+    }
+    const { broker, log: logger } = node;
+    const home = new NodeHomeBroker({ broker, logger, advertise: node.#advertise });
+    node.#home = home;
+    home.listening(listeners);
+    node.spaces.start(home);
     return node;
   }
 
   /** Where an app says that the space is held. */
-  get place(): { readonly host: string; readonly port: number } {
-    return { host: HOST, port: this.#port };
+  get place(): { readonly host: string; readonly port: number; readonly tls?: boolean } {
+    return this.#advertise ?? { host: HOST, port: this.#port };
   }
 
   settings(): Record<string, unknown> {
@@ -85,7 +106,7 @@ export class PrototypeNode implements ContractNode {
 
   async #stop(): Promise<void> {
     await this.spaces.close();
-    this.#home.close();
+    this.#home?.close();
     await this.gateway.close();
     this.broker.stop();
   }
