@@ -120,11 +120,16 @@ export class Membership {
   }
 
   async #openAccess(): Promise<RelayAccess> {
-    this.#open = await this.#options.home.openRelayAccess({
+    const access = await this.#options.home.openRelayAccess({
       member: this.#id,
       passwordOf: (relay) => (this.#gone.has(relay) ? undefined : relayPassword(this.#relayKey, relay)),
     });
-    return this.#open;
+    if (this.#state === 'over') {
+      access.close();
+      throw new SpaceError('not-found', 'the node has stopped');
+    }
+    this.#open = access;
+    return access;
   }
 
   // --- what the tracker is told ---

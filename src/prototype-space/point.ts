@@ -47,6 +47,7 @@ export class PrototypePoint implements Outward {
   readonly #advertised: AdvertisedInterest;
   readonly #waiting = new Set<() => void>();
   #state: 'active' | 'withdrawn' = 'active';
+  #leaving: Promise<void> | undefined;
 
   constructor(definition: PointDefinition, access: RelayAccess, host: PointHost) {
     this.definition = definition;
@@ -147,9 +148,14 @@ export class PrototypePoint implements Outward {
 
   // --- leaving ---
 
-  async left(): Promise<void> {
-    await this.#drained();
-    await this.#host.left(this);
+  left(): Promise<void> {
+    this.#leaving = this.#drained().then(() => this.#host.left(this));
+    return this.#leaving;
+  }
+
+  /** Set when the last session has left, until that is done: who joins meanwhile has to wait. */
+  get leaving(): Promise<void> | undefined {
+    return this.#leaving;
   }
 
   /** What waits for the others has been sent, as far as they take it in a short time. */

@@ -18,6 +18,7 @@ import { Membership } from './membership.js';
 import type { PrototypePoint } from './point.js';
 import type { TrackerAddress } from './settings.js';
 import { parseTrackerAddress } from './settings.js';
+import { textOf } from './text-of.js';
 import { Tracker } from './tracker.js';
 import { TrackerSession } from './tracker-session.js';
 import { withinLimit } from './within-limit.js';
@@ -82,7 +83,15 @@ export class PrototypeSpaces implements SpaceImplementation {
       if (this.#trackers.get(key) === tracker) this.#trackers.delete(key);
     };
     return {
-      opened: () => tracker.open(),
+      opened: async () => {
+        try {
+          await tracker.open();
+        } catch (error) {
+          if (error instanceof SpaceError) throw error;
+          const text = `exchange space '${space}': its tracker does not start: ${textOf(error)}`;
+          throw new SpaceError('not-found', text, { cause: error });
+        }
+      },
       close: async () => {
         if (await tracker.closeIfExchangeIsGone()) forget();
       },
@@ -131,6 +140,7 @@ export class PrototypeSpaces implements SpaceImplementation {
     const key = JSON.stringify([space, ...Object.values(address)]);
     return this.#inTurn(JSON.stringify([key, definition.name]), async () => {
       if (signal?.aborted === true) throw new SpaceError('not-found', 'joining was given up');
+      await this.#memberships.get(key)?.point(definition.name)?.leaving;
       const membership = await this.#membership(key, space, address);
       const point = membership.point(definition.name) ?? (await membership.join(definition));
       assertSamePoint(space, point.definition, definition);

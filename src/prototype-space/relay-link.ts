@@ -5,6 +5,7 @@ import { connectRelay } from './relay-connection.js';
 import type { RelayPoint } from './relay-reader.js';
 import { RelayReader } from './relay-reader.js';
 import { RelayRetry } from './relay-retry.js';
+import { textOf } from './text-of.js';
 
 export type { RelayPoint, RelayReader } from './relay-reader.js';
 
@@ -131,7 +132,7 @@ export class RelayLink {
       this.#dial();
     };
     const isNews = this.#retry.failed(again);
-    const fields = { ...this.#fields, cause: cause instanceof Error ? cause.message : String(cause) };
+    const fields = { ...this.#fields, cause: textOf(cause) };
     if (isNews) this.#options.logger.warn(fields, 'link to another member is down, trying again');
     else this.#options.logger.debug(fields, 'link to another member is down');
     for (const reader of [...this.#readers]) reader.disconnected();

@@ -7,6 +7,7 @@ import type { OutletOffer } from './protocol.js';
 import type { RelayChannel } from './relay-channel.js';
 import type { RelayConnection } from './relay-connection.js';
 import { RelayRetry } from './relay-retry.js';
+import { textOf } from './text-of.js';
 
 /** What is read at another member for one point, and what becomes of it. */
 export interface RelayPoint {
@@ -224,7 +225,7 @@ export class RelayReader {
   #failed(error: unknown): void {
     if (this.#state.name === 'closed') return;
     const isNews = this.#retry.failed(() => this.#open());
-    const fields = { ...this.#fields, cause: error instanceof Error ? error.message : String(error) };
+    const fields = { ...this.#fields, cause: textOf(error) };
     if (isNews) this.#options.logger.warn(fields, 'outlet of another member cannot be read, trying again');
     else this.#options.logger.debug(fields, 'outlet of another member cannot be read');
     this.#down();

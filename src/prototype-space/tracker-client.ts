@@ -9,8 +9,10 @@ import {
   RENEW_INTERVAL_MS,
 } from './limits.js';
 import type { TrackerRequest } from './protocol.js';
+import { textOf } from './text-of.js';
 import type { Answer, SessionOptions } from './tracker-session.js';
 import { NoTracker, TrackerRefusal, TrackerSession } from './tracker-session.js';
+import { withinLimit } from './within-limit.js';
 
 /** A request without what every request has. */
 export type Ask = TrackerRequest extends infer R
@@ -48,6 +50,7 @@ export class TrackerClient {
   #session: TrackerSession | undefined;
   #connecting: Promise<TrackerSession> | undefined;
   #renewal: NodeJS.Timeout | undefined;
+  #redialling = false;
 
   constructor(options: TrackerClientOptions) {
     this.#options = options;
@@ -79,16 +82,13 @@ export class TrackerClient {
   async tell(ask: Ask): Promise<void> {
     const session = this.#session;
     if (session === undefined) return;
-    const { space, logger } = this.#options;
-    const limit = new AbortController();
-    const timeout = delay(LEAVE_TIMEOUT_MS, undefined, { signal: limit.signal }).catch(() => {});
-    const told = session
-      .request(this.#signed(ask))
-      .catch((error: unknown) =>
-        logger.debug({ space, cause: textOf(error) }, 'the tracker could not be told'),
-      );
-    await Promise.race([told, timeout]);
-    limit.abort();
+    const late = (): Error => new Error(`no answer within ${LEAVE_TIMEOUT_MS} ms`);
+    try {
+      await withinLimit(session.request(this.#signed(ask)), LEAVE_TIMEOUT_MS, late);
+    } catch (error) {
+      const { space, logger } = this.#options;
+      logger.debug({ space, cause: textOf(error) }, 'the tracker could not be told');
+    }
   }
 
   /** The tracker has told that this node is no member any more: it is asked again on another connection. */
@@ -188,10 +188,16 @@ export class TrackerClient {
     const { space, logger } = this.#options;
     logger.warn({ space, cause: cause.message }, 'lost the tracker; links carry on');
     if (cause.code === 'refused') this.#options.refused(cause.message);
-    void this.#redial();
+    if (!this.#redialling) void this.#redial();
   }
 
   async #redial(): Promise<void> {
+    this.#redialling = true;
+    await this.#redialUntilConnected();
+    this.#redialling = false;
+  }
+
+  async #redialUntilConnected(): Promise<void> {
     const { space, logger, random, refused } = this.#options;
     const { signal } = this.#closed;
     let logged: string | undefined;
@@ -224,8 +230,4 @@ function translated(error: unknown): SpaceError {
   if (error instanceof SpaceError) return error;
   const code = error instanceof TrackerRefusal ? CODES[error.code] : 'not-found';
   return new SpaceError(code, textOf(error), { cause: error });
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import { SpaceError } from '../overlay/index.js';
 import type { TrackerAddress } from './settings.js';
+import { textOf } from './text-of.js';
 
 // AMQP 0-9-1 §1.1, reply codes.
 const ACCESS_REFUSED = 403;
@@ -50,5 +51,5 @@ function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) {
     return [...new Set(error.errors.map(messageOf))].join('; ');
   }
-  return error instanceof Error ? error.message : String(error);
+  return textOf(error);
 }

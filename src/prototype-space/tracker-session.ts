@@ -11,6 +11,7 @@ import { encodeMessage, parseEvent, parseReply } from './parse-messages.js';
 import type { TrackerErrorCode, TrackerEvent, TrackerReply, TrackerRequest } from './protocol.js';
 import { TRACKER_KEY } from './protocol.js';
 import type { TrackerAddress } from './settings.js';
+import { textOf } from './text-of.js';
 import { explained } from './tracker-errors.js';
 import { withinLimit } from './within-limit.js';
 
@@ -63,7 +64,7 @@ export class TrackerSession {
   /** By correlation id. */
   readonly #pending = new Map<string, Pending>();
   #requests = 0;
-  #state: 'open' | 'over' = 'open';
+  #state: 'opening' | 'open' | 'over' = 'opening';
 
   private constructor(options: SessionOptions, connection: ChannelModel, channel: Channel) {
     this.#options = options;
@@ -93,6 +94,7 @@ export class TrackerSession {
       session.#listen();
       await channel.checkExchange(space);
       await channel.consume(REPLY_TO, (message) => session.#received(message), { noAck: true });
+      session.#state = 'open';
       return session;
     } catch (error) {
       void connection?.close().catch(() => {});
@@ -111,7 +113,7 @@ export class TrackerSession {
    */
   async request(request: TrackerRequest): Promise<Answer> {
     const { address, space } = this.#options;
-    if (this.#state === 'over')
+    if (this.#state !== 'open')
       throw new SpaceError('not-found', `the connection to ${at(address)} has ended`);
     this.#requests += 1;
     const correlationId = String(this.#requests);
@@ -151,7 +153,8 @@ export class TrackerSession {
     });
     this.#channel.on('return', (message) => this.#returned(message.properties.correlationId));
     const ended = (error?: unknown): void => {
-      if (this.#state === 'over') return;
+      // Whoever is opening it hears of that by the call that fails.
+      if (this.#state !== 'open') return;
       const reason = explained(cause ?? error ?? new Error('the connection was closed'), address, space);
       this.#end(reason);
       void this.#connection.close().catch(() => {});
@@ -179,7 +182,7 @@ export class TrackerSession {
       if (properties.correlationId === undefined) this.#options.event(parseEvent(content));
       else this.#answered(properties.correlationId, parseReply(content));
     } catch (error) {
-      this.#options.misunderstood(error instanceof Error ? error.message : String(error));
+      this.#options.misunderstood(textOf(error));
     }
   }
 

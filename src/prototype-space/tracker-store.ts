@@ -7,6 +7,7 @@ import {
   STATE_WRITE_INTERVAL_MS,
   STATE_WRITE_SHARE,
 } from './limits.js';
+import { textOf } from './text-of.js';
 import { withinLimit } from './within-limit.js';
 
 const PREFIX = 'xspace.tracker.';
@@ -143,7 +144,7 @@ export class TrackerStore {
   }
 
   #warn(error: unknown, text: string): void {
-    const cause = error instanceof Error ? error.message : String(error);
+    const cause = textOf(error);
     this.#logger.warn({ space: this.#space, queue: this.queue, cause }, text);
   }
 }

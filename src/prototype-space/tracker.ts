@@ -7,6 +7,7 @@ import type { Credential, Endpoint, HomeBroker } from './home-broker.js';
 import { STANDSTILL_MS, SWEEP_INTERVAL_MS } from './limits.js';
 import { MessageError } from './parse-fields.js';
 import { encodeMessage, parseRequest } from './parse-messages.js';
+import { textOf } from './text-of.js';
 import { TrackerAllowance } from './tracker-allowance.js';
 import { refusal } from './tracker-checks.js';
 import { Rendezvous } from './tracker-rendezvous.js';
@@ -270,7 +271,7 @@ export class Tracker {
 
   #log(level: 'warn' | 'error', error: unknown, text: string): void {
     const { logger, space, virtualHost } = this.#options;
-    const cause = error instanceof Error ? error.message : String(error);
+    const cause = textOf(error);
     logger[level]({ space, virtualHost, ...(this.#store && { queue: this.#store.queue }), cause }, text);
   }
 }

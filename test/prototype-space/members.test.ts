@@ -87,6 +87,20 @@ describe('the members of a space', () => {
     await eventually(() => expect(stays.received).toEqual(texts));
   });
 
+  it('can join again while they are still leaving', async () => {
+    await startTracker();
+    const [leaves, stays] = [await join(), await join()];
+    await publish(leaves, ['before']);
+    const leaving = leaves.session.leave();
+    const again = await leaves.node.implementation.join(
+      { space: SPACE, point: POINT, settings: {} },
+      { receive: () => {}, deleted: () => {} },
+    );
+    await leaving;
+    await again.publish(outgoing('a', 'after'));
+    await eventually(() => expect(stays.received).toEqual(['before', 'after']));
+  });
+
   it('go on without their tracker', async () => {
     const tracker = await startTracker();
     const [one, other] = [await join(), await join()];
