@@ -105,7 +105,10 @@ export class Membership {
       if (offer !== undefined) await this.#tracker.ask({ request: 'join', point: offer });
       return point;
     } catch (error) {
-      if (point !== undefined) this.#remove(point);
+      // The tracker may have taken it, and its answer be lost.
+      if (point !== undefined && this.#remove(point)) {
+        void this.#tracker.tell({ request: 'leave', point: definition.name });
+      }
       throw error;
     } finally {
       this.#joining -= 1;
