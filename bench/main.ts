@@ -28,7 +28,7 @@ import { measureRelaying } from './relaying.js';
 import type { Measurement } from './report.js';
 import { idleTable, machine, oneServerTable, relayingTable, targetsTable } from './report.js';
 import { node } from './server.js';
-import { verdicts } from './targets.js';
+import { relayingVerdicts, verdicts } from './targets.js';
 import { relay } from './testbed.js';
 
 const servers = { node, rabbitmq } as const;
@@ -97,7 +97,10 @@ function print(
   idle: readonly IdleFigures[],
   relaying: readonly Measurement[],
 ): void {
-  const reached = figures.length + idle.length > 0 ? verdicts(figures, idle) : [];
+  const reached = [
+    ...(figures.length + idle.length > 0 ? verdicts(figures, idle) : []),
+    ...relayingVerdicts(relaying),
+  ];
   if (options.json) {
     console.log(
       JSON.stringify({ machine: machine(), figures, idle, targets: reached, relaying }, undefined, 2),

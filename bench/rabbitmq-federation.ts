@@ -6,9 +6,11 @@ import { bindQueue, ends, onChannel, QUEUE, ROUTING_KEY } from './testbed.js';
 
 const EXCHANGE = 'federated';
 
+export const FEDERATION = 'RabbitMQ exchange federation';
+
 /** Two RabbitMQ servers, an exchange on the second federated with the one of the same name on the first. */
 export const rabbitmqFederation: System = {
-  name: 'RabbitMQ exchange federation',
+  name: FEDERATION,
   missing: rabbitmqMissing,
   async with(use) {
     const servers: Server[] = [];

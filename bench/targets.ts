@@ -1,7 +1,9 @@
 import type { Figures, IdleFigures } from './one-server.js';
+import { FEDERATION } from './rabbitmq-federation.js';
+import type { Measurement } from './report.js';
 import { acks, fewBindings, manyBindings, noAck, persistent } from './scenarios.js';
 
-/** What one node is to reach, on Node 20 and two processors, and what it has. */
+/** What a node, and two of them, are to reach, on Node 20 and two processors, and what it has. */
 export interface Verdict {
   readonly target: string;
   /** Undefined where it was not measured, or there was no RabbitMQ to compare with. */
@@ -16,6 +18,24 @@ const ACKS_RATIO = 2;
 const PERSISTENT_RATIO = 1;
 const BINDINGS_RATIO = 3;
 const IDLE_CONNECTION_KIB = 60;
+const FEDERATION_RATIO = 10;
+/** Where the target is meant: larger bodies measure the network more than the servers. */
+const RELAYED_BYTES = 100;
+
+/** Of relaying, for each system measured but the one that it is compared with. */
+export function relayingVerdicts(relaying: readonly Measurement[]): readonly Verdict[] {
+  const small = relaying.filter(({ sizeBytes }) => sizeBytes === RELAYED_BYTES);
+  const federation = small.find(({ system }) => system === FEDERATION);
+  return small
+    .filter((one) => one !== federation)
+    .map(({ system, full }) =>
+      atLeast(
+        `${FEDERATION_RATIO} times the rate of RabbitMQ's federation: ${system}`,
+        ratio(full.ratePerSecond, federation?.full.ratePerSecond),
+        FEDERATION_RATIO,
+      ),
+    );
+}
 
 export function verdicts(figures: readonly Figures[], idle: readonly IdleFigures[]): readonly Verdict[] {
   const of = (server: string, { name }: { readonly name: string }) =>
