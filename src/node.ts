@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Gateway, GatewayStatus } from './amqp-gateway/index.js';
+import type { AliasStatus, Gateway, GatewayStatus } from './amqp-gateway/index.js';
 import { contentFormat, createGateway, SpaceExchanges } from './amqp-gateway/index.js';
 import { Broker, MemoryAccount } from './broker/index.js';
 import { LevelStore } from './broker/store/index.js';
@@ -29,8 +29,8 @@ export interface Node {
   readonly peerId: string;
   /** Reads the files of `tls-cert` and its like again, for who connects from now on. Those that are bad are not used. */
   reloadCertificates(): Promise<void>;
-  /** A snapshot of its AMQP traffic. */
-  status(): GatewayStatus;
+  /** A snapshot of its AMQP traffic, and of the points that it is in. */
+  status(): GatewayStatus & { readonly aliases: readonly AliasStatus[] };
   /** Drains connections, leaves all spaces and frees everything. */
   stop(): Promise<void>;
 }
@@ -114,7 +114,7 @@ export async function startNode(
       overlay: dht.addresses,
       peerId: dht.peerId,
       reloadCertificates: () => reload(gateway, config.tls, logger),
-      status: () => gateway.status(),
+      status: () => ({ ...gateway.status(), aliases: spaceExchange.status() }),
       stop,
     };
   } catch (error) {

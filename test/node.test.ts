@@ -106,6 +106,20 @@ describe('a node', () => {
     await eventually(async () => expect((await there.checkQueue(queue)).messageCount).toBe(1));
     const message = await there.get(queue, { noAck: true });
     expect(message).toMatchObject({ fields: { exchange: 'there', routingKey: 'copper' } });
+    expect(alice.status().aliases).toMatchObject([
+      {
+        virtualHost: '/',
+        exchange: 'here',
+        implementation: 'dht',
+        space: 'market',
+        point: {
+          name: 'bids',
+          state: 'joined',
+          published: 1,
+          participants: [{ id: bob.peerId, linked: true, interest: 1, sentMessages: 1 }],
+        },
+      },
+    ]);
   });
 
   it('counts its AMQP traffic', async () => {
@@ -119,6 +133,7 @@ describe('a node', () => {
       channels: 1,
       publishedMessages: 1,
       deliveredMessages: 0,
+      aliases: [],
     });
   });
 

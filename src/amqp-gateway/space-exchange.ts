@@ -1,4 +1,3 @@
-import { CodecError } from '../amqp-codec/index.js';
 import type {
   Exchange,
   ExchangeDecoration,
@@ -8,20 +7,20 @@ import type {
   VirtualHost,
 } from '../broker/index.js';
 import type {
-  Content,
   FieldTable,
   JoinRequest,
   Logger,
   Pattern,
-  PointReceiver,
   PointSession,
+  PointStatus,
   SpaceHandle,
   SpaceImplementation,
 } from '../overlay/index.js';
 import { exchangeType, SpaceError } from '../overlay/index.js';
 import { assertEqualArguments, parseAliasArguments, parseSpaceArguments } from './alias-arguments.js';
 import type { AliasDeclaration, AliasHandler } from './alias-handler.js';
-import { ContentMessage, remoteMessage } from './message.js';
+import { AliasReceiver } from './alias-receiver.js';
+import { ContentMessage } from './message.js';
 import { RedeclaringHandle, RejoiningSession } from './rejoining.js';
 
 const SPACE = 'x-exchangespace';
@@ -32,7 +31,21 @@ const ALIAS_SYNONYM = 'x-exchange-point';
 /** What stands behind an exchange that is more than one, and the arguments it was declared with, normalised. */
 type Counterpart =
   | { readonly kind: 'space'; readonly declared: FieldTable; readonly handle: SpaceHandle }
-  | { readonly kind: 'alias'; readonly declared: FieldTable; readonly session: PointSession };
+  | {
+      readonly kind: 'alias';
+      readonly declared: FieldTable;
+      readonly session: PointSession;
+      readonly identity: Omit<AliasStatus, 'point'> & { readonly pointName: string };
+    };
+
+/** An alias and what has become of its point: a snapshot. */
+export interface AliasStatus {
+  readonly virtualHost: string;
+  readonly exchange: string;
+  readonly implementation: string;
+  readonly space: string;
+  readonly point: { readonly name: string } & PointStatus;
+}
 
 /**
  * Where AMQP meets the overlay: an exchange of type `x-exchange` is the local alias of a point, one of type
@@ -49,6 +62,15 @@ export class SpaceExchanges implements AliasHandler {
   constructor(implementations: readonly SpaceImplementation[], logger: Logger) {
     this.#implementations = new Map(implementations.map((one) => [one.name, one]));
     this.#logger = logger;
+  }
+
+  /** All aliases of the node, in no particular order. */
+  status(): readonly AliasStatus[] {
+    return [...this.#counterparts.values()].flatMap((counterpart) => {
+      if (counterpart.kind === 'space') return [];
+      const { pointName, ...identity } = counterpart.identity;
+      return [{ ...identity, point: { name: pointName, ...counterpart.session.status() } }];
+    });
   }
 
   declares(type: string): boolean {
@@ -180,8 +202,9 @@ export class SpaceExchanges implements AliasHandler {
     try {
       signal.throwIfAborted();
       receiver.assertJoined();
-      const alias = { declared: normalised, session, receiver };
-      virtualHost.declareExchange(spec.name, spec, this.#aliasDecoration(spec.name, request, alias));
+      const alias = { declared: normalised, session, receiver, implementation };
+      const decoration = this.#aliasDecoration(virtualHost, spec.name, request, alias);
+      virtualHost.declareExchange(spec.name, spec, decoration);
     } catch (error) {
       await this.#left(session.leave(), spec.name);
       throw error;
@@ -194,23 +217,28 @@ export class SpaceExchanges implements AliasHandler {
     const join = async (signal: AbortSignal) =>
       this.#strategy('exchangespace.implementation', implementation).join(request, receiver, { signal });
     const session = new RejoiningSession(join, name, this.#logger);
-    return this.#aliasDecoration(name, request, { declared: normalised, session, receiver });
+    const alias = { declared: normalised, session, receiver, implementation };
+    return this.#aliasDecoration(virtualHost, name, request, alias);
   }
 
   #aliasDecoration(
+    virtualHost: VirtualHost,
     name: string,
-    { point }: JoinRequest,
+    { space, point }: JoinRequest,
     alias: {
       readonly declared: FieldTable;
       readonly session: PointSession;
       readonly receiver: AliasReceiver;
+      readonly implementation: string;
     },
   ): ExchangeDecoration {
-    const { declared, session, receiver } = alias;
+    const { declared, session, receiver, implementation } = alias;
+    const where = { virtualHost: virtualHost.name, exchange: name };
+    const identity = { ...where, implementation, space, pointName: point.name };
     const hooks = new AliasHooks(session, {
       attached: (exchange) => {
         receiver.attach(exchange);
-        this.#counterparts.set(hooks, { kind: 'alias', declared, session });
+        this.#counterparts.set(hooks, { kind: 'alias', declared, session, identity });
       },
       deleted: () => this.#forget(hooks, name),
     });
@@ -256,60 +284,6 @@ export class SpaceExchanges implements AliasHandler {
 function normalise(declaration: AliasDeclaration): AliasDeclaration {
   const name = declaration.name.replaceAll(/[\r\n]/g, '');
   return { ...declaration, name, type: declaration.type === SPACE ? SPACE : ALIAS };
-}
-
-type Reception =
-  /** The exchange is not there yet, so nothing can be bound to it. */
-  | { readonly name: 'joining' }
-  | { readonly name: 'attached'; readonly exchange: Exchange }
-  | { readonly name: 'over'; readonly reason: string };
-
-/** Routes what other participants publish to the local queues of an alias. */
-class AliasReceiver implements PointReceiver {
-  readonly #virtualHost: VirtualHost;
-  readonly #name: string;
-  readonly #logger: Logger;
-  #state: Reception = { name: 'joining' };
-  #refused = 0;
-
-  constructor(virtualHost: VirtualHost, name: string, logger: Logger) {
-    this.#virtualHost = virtualHost;
-    this.#name = name;
-    this.#logger = logger;
-  }
-
-  /** @throws SpaceError `not-found` when the point has been deleted since it was joined */
-  assertJoined(): void {
-    if (this.#state.name === 'over') throw new SpaceError('not-found', this.#state.reason);
-  }
-
-  attach(exchange: Exchange): void {
-    this.#state = { name: 'attached', exchange };
-  }
-
-  receive(content: Content): void {
-    if (this.#state.name !== 'attached') return;
-    try {
-      this.#virtualHost.routeRemote(this.#state.exchange, remoteMessage(content, this.#name));
-    } catch (error) {
-      if (!(error instanceof CodecError)) throw error;
-      this.#refused++;
-      // One line for one, two, four and so on: whoever sends such messages does not fill the log.
-      if ((this.#refused & (this.#refused - 1)) !== 0) return;
-      this.#logger.warn(
-        { exchange: this.#name, cause: error.message, refusedMessages: this.#refused },
-        'message of another node is not AMQP; dropped',
-      );
-    }
-  }
-
-  deleted(reason: string): void {
-    const before = this.#state;
-    this.#state = { name: 'over', reason };
-    if (before.name !== 'attached' || before.exchange.deleted) return;
-    this.#logger.info({ exchange: this.#name, reason }, 'alias is gone with its point');
-    this.#virtualHost.deleteExchange(this.#name, { ifUnused: false });
-  }
 }
 
 /** When an exchange came and went. */
