@@ -2,7 +2,7 @@ import type { ExchangeType, PatternTable } from './exchange-type.js';
 import type { Interest } from './interest.js';
 import { EVERYTHING, interestKey } from './interest.js';
 import { MAX_CACHED_ROUTING_KEYS, MAX_PATTERNS_PER_PARTICIPANT } from './limits.js';
-import type { Routable } from './message.js';
+import type { OutgoingMessage, Routable } from './message.js';
 
 const NOBODY: readonly never[] = [];
 
@@ -74,9 +74,22 @@ export class InterestTable<P extends object> {
    * Those who want the message, each once. The list is shared: it is valid until the next change, and not to be
    * changed.
    */
-  match(message: Routable): readonly P[] {
-    const cached = this.#cache.get(message.routingKey);
-    return cached ?? this.#matchAnew(message);
+  match(message: Routable & Pick<OutgoingMessage, 'alsoTo'>): readonly P[] {
+    return message.alsoTo === undefined ? this.#matchOne(message) : this.#matchEach(message, message.alsoTo);
+  }
+
+  #matchOne(message: Routable): readonly P[] {
+    return this.#cache.get(message.routingKey) ?? this.#matchAnew(message);
+  }
+
+  #matchEach(message: Routable, alsoTo: readonly string[]): readonly P[] {
+    const found = new Set(this.#matchOne(message));
+    for (const routingKey of alsoTo) {
+      for (const participant of this.#matchOne({ routingKey, headers: () => message.headers() })) {
+        found.add(participant);
+      }
+    }
+    return [...found];
   }
 
   #matchAnew(message: Routable): readonly P[] {

@@ -22,7 +22,10 @@ export interface Routable {
 }
 
 /** A message that an app of this node published to a point. */
-export interface OutgoingMessage extends Content, Routable {}
+export interface OutgoingMessage extends Content, Routable {
+  /** Further routing keys, as RabbitMQ's headers `CC` and `BCC` have them: it goes to who wants any. */
+  readonly alsoTo?: readonly string[] | undefined;
+}
 
 /**
  * Who sent a message, and as which one: unique over restarts and over any number of paths.

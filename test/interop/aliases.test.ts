@@ -82,6 +82,18 @@ describe.each(IMPLEMENTATIONS)('with %s,', (each) => {
       expect(await bodiesUntil(bob, there, 'end')).toEqual(['a', 'b.c', 'end']);
     });
 
+    it('takes a message with CC to those as well who are bound to one of its further keys', async () => {
+      await join(alice, 'copying', 'copies', 'direct');
+      await join(bob, 'copied', 'copies', 'direct');
+      const toBob = await boundQueue(bob, 'copied', 'copy');
+      await bob.bindQueue(toBob, 'copied', 'end');
+
+      alice.publish('copying', 'original', Buffer.from('with a copy'), { CC: ['copy', 'nobody'] });
+      publish(alice, 'copying', 'original', 'end');
+
+      expect(await bodiesUntil(bob, toBob, 'end')).toEqual(['with a copy', 'end']);
+    });
+
     it('of type headers compares the headers of the message with those of the binding', async () => {
       await join(alice, 'h', 'by headers', 'headers');
       await join(bob, 'h', 'by headers', 'headers');

@@ -52,6 +52,17 @@ export function interestRules(rule: Rule): void {
     );
   }
 
+  rule('a message with further routing keys is sent once to who wants any of them', async (world) => {
+    const [publisher, subscriber] = await (await world.shared()).joinPair(newPoint('direct'));
+    for (const key of ['copy', 'other copy']) await subscriber.session.addInterest(pattern(key));
+    const copied = (text: string, CC: string[]) => ({ ...outgoing('original', text, { CC }), alsoTo: CC });
+    await publisher.publish(copied('wanted', ['copy', 'other copy']));
+    await publisher.publish(copied('unwanted', ['nobody']));
+    await publisher.publish(outgoing('copy', 'end'));
+    await eventually(() => expect(subscriber.received.bodies).toEqual(['wanted', 'end']), PATIENCE_MS);
+    expect(publisher.sent).toBe(2);
+  });
+
   rule('a participant without interest is sent nothing', async (world) => {
     const [publisher, subscriber] = await (await world.shared()).joinPair(newPoint('fanout'));
     for (let i = 0; i < 100; i++) await publisher.publish(outgoing('a', 'unwanted'));
