@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger, MemoryPressure, PointDefinition } from '../overlay/index.js';
 import { SpaceError } from '../overlay/index.js';
+import { plainAddress, problemWithAdvertised } from './advertised.js';
 import type { Endpoint, HomeBroker, RelayAccess } from './home-broker.js';
 import { GRACE_MS } from './limits.js';
 import { PrototypePoint } from './point.js';
@@ -141,7 +142,9 @@ export class Membership {
     if (this.#open === undefined)
       throw new SpaceError('not-found', `exchange space '${this.#options.space}' was left`);
     const { endpoint } = this.#open;
-    const host = endpoint.host ?? localAddress?.replace(/^::ffff:/, '') ?? 'localhost';
+    const host = endpoint.host ?? (localAddress === undefined ? 'localhost' : plainAddress(localAddress));
+    const problem = problemWithAdvertised(host, localAddress);
+    if (problem !== undefined) this.#options.logger.warn({ space: this.#options.space }, problem);
     return {
       request: 'register',
       instance: this.#options.instance,
