@@ -1,19 +1,11 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { Option } from 'commander';
+import { dataDirIn, onNode } from './command-options.js';
 import type { ControlRequest, ControlResult } from './control/index.js';
 import { ask } from './control/index.js';
-import { CONTROL_SOCKET, defaultDataDir } from './data-dir.js';
-import { DEFAULTS } from './settings.js';
-
-/** Which node, and how to show what it says. */
-interface NodeOptions {
-  readonly name: string;
-  readonly dataDir?: string;
-  readonly format?: 'text' | 'json';
-}
+import { CONTROL_SOCKET } from './data-dir.js';
 
 /** Stands for standard input where a password is expected: a command line is for all to see. */
 const FROM_STANDARD_INPUT = '-';
@@ -85,18 +77,6 @@ export function addAdminCommands(program: Command): void {
   list(vhost, 'by name').action((options) => administer({ command: 'vhost list' }, options));
 }
 
-function onNode(parent: Command, usage: string, description: string): Command {
-  return parent
-    .command(usage)
-    .description(description)
-    .addOption(new Option('--data-dir <path>', "the node's data directory").env('XSPACE_DATA_DIR'))
-    .addOption(
-      new Option('--name <name>', "the node's name, where --data-dir is not given (default: host name)")
-        .env('XSPACE_NAME')
-        .default(DEFAULTS.name),
-    );
-}
-
 function list(parent: Command, description: string): Command {
   const format = new Option('--format <format>', 'how to print it').choices(['text', 'json']).default('text');
   return onNode(parent, 'list', description).addOption(format);
@@ -119,15 +99,11 @@ async function passwordIn(given: string): Promise<string> {
 }
 
 async function administer(request: ControlRequest, options: unknown): Promise<void> {
-  const { name, dataDir = defaultDataDir(name), format } = options as NodeOptions;
-  const isThere = await stat(dataDir).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  if (!isThere) throw new Error(`data-dir: no node has its data in '${dataDir}'`);
+  const dataDir = await dataDirIn(options);
   const result = (await ask(join(dataDir, CONTROL_SOCKET), request)) ?? (await withoutNode(dataDir, request));
   const columns = LIST_COLUMNS[request.command];
   if (columns === undefined) return;
+  const { format } = options as { format: 'text' | 'json' };
   console.log(format === 'json' ? JSON.stringify(result) : table(columns, result));
 }
 

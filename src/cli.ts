@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import { addAdminCommands } from './admin-commands.js';
+import { addIdentityCommands } from './identity-commands.js';
 import type { Node } from './node.js';
 import type { RawConfig } from './settings.js';
 import { ConfigError, DEFAULTS, LOG_FORMATS, LOG_LEVELS } from './settings.js';
@@ -53,6 +54,16 @@ program
   )
   .addOption(
     setting(
+      '--overlay-advertise <multiaddr>',
+      'where other nodes reach this one; repeatable, or comma-separated',
+      'where it listens',
+    ).argParser(gathered),
+  )
+  .addOption(setting('--mdns [boolean]', 'finds nodes on the same network, and is found', 'false'))
+  .addOption(setting('--upnp [boolean]', 'has the router forward a port to this node', 'false'))
+  .addOption(setting('--relay [boolean]', 'relays for nodes that cannot be dialled', 'false'))
+  .addOption(
+    setting(
       '--seeds <addresses>',
       'overlay addresses of any nodes; repeatable, or comma-separated',
       'none',
@@ -87,6 +98,7 @@ program
   .action(start);
 
 addAdminCommands(program);
+addIdentityCommands(program);
 
 // Messages and passwords: whatever a node or a command writes is its owner's alone.
 process.umask(0o077);
@@ -101,9 +113,11 @@ function setting(flags: string, description: string, defaultText: string): Optio
 
 function repeatable(flags: string, description: string, defaults: readonly string[]): Option {
   const defaultText = defaults.length > 0 ? defaults.join(',') : 'none';
-  return setting(flags, `${description}; repeatable, or comma-separated`, defaultText).argParser<
-    readonly string[]
-  >((value, earlier) => [...(earlier ?? []), ...value.split(',')]);
+  return setting(flags, `${description}; repeatable, or comma-separated`, defaultText).argParser(gathered);
+}
+
+function gathered(value: string, earlier: readonly string[] | undefined): readonly string[] {
+  return [...(earlier ?? []), ...value.split(',')];
 }
 
 async function start(raw: RawConfig): Promise<void> {

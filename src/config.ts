@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { multiaddr } from '@multiformats/multiaddr';
 import { defaultDataDir } from './data-dir.js';
+import type { ReachabilityOptions } from './dht-space/index.js';
 import { parseSeeds } from './dht-space/index.js';
 import { parseBytes, parseMemoryLimit } from './memory-limit.js';
 import type { LogFormat, LogLevel, RawConfig } from './settings.js';
@@ -21,6 +22,7 @@ export interface NodeConfig {
   readonly tls: TlsFiles | undefined;
   /** Multiaddrs. */
   readonly overlayListen: readonly string[];
+  readonly reachability: ReachabilityOptions;
   readonly seeds: readonly Multiaddr[];
   readonly memoryLimitBytes: number;
   /** Of the body of a message that apps publish. */
@@ -92,6 +94,19 @@ export function parseConfig(raw: RawConfig): NodeConfig {
     overlayListen: (raw.overlayListen ?? DEFAULTS.overlayListen).map((text) =>
       check('overlay-listen', text, 'a multiaddr such as /ip4/127.0.0.1/tcp/4672', parseOverlayAddress),
     ),
+    reachability: {
+      advertise: (raw.overlayAdvertise ?? []).map((text) =>
+        check(
+          'overlay-advertise',
+          text,
+          'a multiaddr that others can reach, such as /dns4/node.example/tcp/4672',
+          parseOverlayAdvertised,
+        ),
+      ),
+      mdns: switchOf('mdns', raw.mdns, check),
+      upnp: switchOf('upnp', raw.upnp, check),
+      relay: switchOf('relay', raw.relay, check),
+    },
     seeds: seedsOf(raw.seeds, problems),
     memoryLimitBytes: check(
       'memory-limit',
@@ -137,9 +152,7 @@ function tlsFilesOf(raw: RawConfig, problems: string[]): TlsFiles | undefined {
 }
 
 function storageOf(raw: RawConfig, check: Check): StorageConfig | undefined {
-  const inMemory = check('in-memory', `${raw.inMemory ?? false}`, 'true or false', (text) =>
-    ['true', 'false'].includes(text) ? { yes: text === 'true' } : undefined,
-  );
+  const inMemory = switchOf('in-memory', raw.inMemory, check);
   const dataDir = check(
     'data-dir',
     raw.dataDir ?? defaultDataDir(raw.name ?? DEFAULTS.name),
@@ -158,12 +171,19 @@ function storageOf(raw: RawConfig, check: Check): StorageConfig | undefined {
     'bytes such as 50MB',
     parseBytes,
   );
-  if (inMemory?.yes && raw.dataDir !== undefined) {
+  if (inMemory && raw.dataDir !== undefined) {
     check('in-memory', 'true', `no data-dir beside it, which is '${raw.dataDir}'`, () => undefined);
   }
-  return inMemory?.yes
+  return inMemory
     ? undefined
     : { dataDir: resolve(dataDir ?? ''), syncIntervalMs: sync, diskLimitBytes: diskLimit };
+}
+
+/** On with the flag alone, or as it says. */
+function switchOf(key: string, value: string | true | undefined, check: Check): boolean {
+  const parse = (text: string) =>
+    text === 'true' || text === 'false' ? { isOn: text === 'true' } : undefined;
+  return check(key, `${value ?? false}`, 'true or false', parse)?.isOn;
 }
 
 /** Milliseconds; 0: always. */
@@ -219,4 +239,12 @@ function parseOverlayAddress(text: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** One that somebody else can connect to. A peer id is added where the address is told. */
+function parseOverlayAdvertised(text: string): string | undefined {
+  const address = parseOverlayAddress(text);
+  if (address === undefined) return undefined;
+  const [host, port] = multiaddr(address).getComponents();
+  return /^[0.:]+$/.test(host?.value ?? '') || Number(port?.value) === 0 ? undefined : address;
 }

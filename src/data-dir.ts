@@ -11,5 +11,8 @@ export function defaultDataDir(name: string): string {
 /** The socket in it where a running node takes commands. */
 export const CONTROL_SOCKET = 'control.sock';
 
+/** The folder in it for what the node knows of other nodes. */
+export const OVERLAY_FOLDER = 'overlay';
+
 /** The node's key in it. */
 export const IDENTITY_FILE = 'identity.key';

@@ -5,7 +5,7 @@ import { Broker, MemoryAccount } from './broker/index.js';
 import { LevelStore } from './broker/store/index.js';
 import type { Endpoint, NodeConfig, StorageConfig } from './config.js';
 import { ControlServer } from './control/index.js';
-import { CONTROL_SOCKET, IDENTITY_FILE } from './data-dir.js';
+import { CONTROL_SOCKET, IDENTITY_FILE, OVERLAY_FOLDER } from './data-dir.js';
 import { startDht } from './dht-space/index.js';
 import { NodeHomeBroker } from './home-broker/index.js';
 import { heapEntryLimit } from './memory-limit.js';
@@ -54,8 +54,10 @@ export async function startNode(
     const shortage = shortageOfEither(memory, store?.disk);
     const dht = await startDht({
       listen: config.overlayListen,
+      reachability: config.reachability,
       name: config.name,
       identityFile: config.storage && join(config.storage.dataDir, IDENTITY_FILE),
+      storeFolder: config.storage && join(config.storage.dataDir, OVERLAY_FOLDER),
       logger,
       memory: shortage,
     });

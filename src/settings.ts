@@ -20,6 +20,11 @@ export interface RawConfig {
   readonly tlsKey?: string;
   readonly tlsCa?: string;
   readonly overlayListen?: readonly string[];
+  readonly overlayAdvertise?: readonly string[];
+  /** `true`: the flag without a value; so of those below. */
+  readonly mdns?: string | true;
+  readonly upnp?: string | true;
+  readonly relay?: string | true;
   readonly seeds?: string;
   readonly memoryLimit?: string;
   readonly maxMessageSize?: string;

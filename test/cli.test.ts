@@ -131,7 +131,8 @@ describe('xspace start', () => {
 
 describe('settings that are wrong', () => {
   const keys = [
-    ...['name', 'amqp-listen', 'amqp-advertise', 'overlay-listen', 'seeds', 'memory-limit'],
+    ...['name', 'amqp-listen', 'amqp-advertise', 'overlay-listen'],
+    ...['overlay-advertise', 'mdns', 'upnp', 'relay', 'seeds', 'memory-limit'],
     'max-message-size',
     'in-memory',
     ...['sync', 'disk-limit', 'log-level', 'log-format'],
@@ -302,6 +303,10 @@ describe('xspace', () => {
       ['--tls-key <file>', 'XSPACE_TLS_KEY', 'none'],
       ['--tls-ca <file>', 'XSPACE_TLS_CA', 'none'],
       ['--overlay-listen <multiaddr>', 'XSPACE_OVERLAY_LISTEN', '/ip4/127.0.0.1/tcp/4672'],
+      ['--overlay-advertise <multiaddr>', 'XSPACE_OVERLAY_ADVERTISE', 'where it listens'],
+      ['--mdns [boolean]', 'XSPACE_MDNS', 'false'],
+      ['--upnp [boolean]', 'XSPACE_UPNP', 'false'],
+      ['--relay [boolean]', 'XSPACE_RELAY', 'false'],
       ['--seeds <addresses>', 'XSPACE_SEEDS', 'none'],
       ['--memory-limit <size>', 'XSPACE_MEMORY_LIMIT', '40%'],
       ['--max-message-size <size>', 'XSPACE_MAX_MESSAGE_SIZE', '16MiB'],

@@ -28,6 +28,7 @@ describe('a configuration', () => {
       amqpListen: [{ host: '127.0.0.1', port: 5672 }],
       amqpsListen: [],
       overlayListen: ['/ip4/127.0.0.1/tcp/4672'],
+      reachability: { advertise: [], mdns: false, upnp: false, relay: false },
       seeds: [],
       memoryLimitBytes: parseMemoryLimit('40%'),
       maxMessageBytes: 16_777_216,
@@ -42,6 +43,10 @@ describe('a configuration', () => {
       name: 'Margaret',
       amqpListen: ['0.0.0.0:0', 'localhost:5673'],
       overlayListen: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/4673'],
+      overlayAdvertise: ['/dns4/node.example/tcp/4672', '/ip6/2001:db8::7/tcp/4673'],
+      mdns: true,
+      upnp: 'true',
+      relay: 'false',
       seeds: `192.0.2.1:4672,/dns4/seed.example/tcp/4672/p2p/${PEER}`,
       memoryLimit: '512MiB',
       maxMessageSize: '128MiB',
@@ -60,6 +65,12 @@ describe('a configuration', () => {
       ],
       amqpsListen: [],
       overlayListen: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/4673'],
+      reachability: {
+        advertise: ['/dns4/node.example/tcp/4672', '/ip6/2001:db8::7/tcp/4673'],
+        mdns: true,
+        upnp: true,
+        relay: false,
+      },
       seeds: ['/ip4/192.0.2.1/tcp/4672', `/dns4/seed.example/tcp/4672/p2p/${PEER}`],
       memoryLimitBytes: 536_870_912,
       maxMessageBytes: 134_217_728,
@@ -141,6 +152,24 @@ describe('a configuration', () => {
     expect(problemsOf({ overlayListen: ['/ip4/127.0.0.1/tcp/0', text] })).toEqual([
       `overlay-listen: expected ${MULTIADDR}, found '${text}'`,
     ]);
+  });
+
+  it.each([
+    '',
+    'node.example:4672',
+    '/ip4/0.0.0.0/tcp/4672',
+    '/ip6/::/tcp/4672',
+    '/dns4/node.example/tcp/0',
+    '/ip4/192.0.2.7/udp/4672',
+    `/ip4/192.0.2.7/tcp/4672/p2p/${PEER}`,
+  ])('whose overlay-advertise is %j is refused', (text) => {
+    expect(problemsOf({ overlayAdvertise: ['/ip4/192.0.2.7/tcp/4672', text] })).toEqual([
+      `overlay-advertise: expected a multiaddr that others can reach, such as /dns4/node.example/tcp/4672, found '${text}'`,
+    ]);
+  });
+
+  it.each(['mdns', 'upnp', 'relay'])('whose %s is neither true nor false is refused', (key) => {
+    expect(problemsOf({ [key]: 'maybe' })).toEqual([`${key}: expected true or false, found 'maybe'`]);
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import { NotFoundError } from '@libp2p/interface';
 import type { Libp2pInit } from 'libp2p';
 import { STORED_ENTRY_BYTES } from './limits.js';
+import type { OverlayStore } from './overlay-store.js';
 
 type Datastore = NonNullable<Libp2pInit['datastore']>;
 type Key = Parameters<Datastore['put']>[0];
@@ -13,19 +14,31 @@ interface Pair {
   readonly value: Uint8Array;
 }
 
+/** Of a section, what starts with its prefix. */
+export interface SectionOptions {
+  /** At this the least recently written entries make room. */
+  readonly limitBytes: number;
+  /** Its entries are kept over restarts. */
+  readonly store?: OverlayStore | undefined;
+}
+
 /**
- * What libp2p keeps, in memory: known peers, provider records, values of the DHT. Strangers can write all of these,
- * so each section has a limit, at which the least recently written entries make room. A section is what starts with
- * one of the given prefixes; queries yield the most recently written entries first, so that those of live members
- * come before those that nobody renews.
+ * What libp2p keeps, in memory: known peers, provider records, values of the DHT. Strangers can write all of these, so
+ * each section has a limit. Queries yield the most recently written entries first, so that those of live members come
+ * before those that nobody renews.
  */
 export class BoundedDatastore implements Datastore {
   readonly #sections: readonly Section[];
 
-  /** @param limits bytes per prefix; the empty prefix takes what fits nowhere else */
-  constructor(limits: { readonly [prefix: string]: number }) {
-    const prefixes = Object.keys(limits).sort((a, b) => b.length - a.length);
-    this.#sections = prefixes.map((prefix) => new Section(prefix, limits[prefix] ?? 0));
+  /** @param sections by prefix; the longest that fits counts */
+  constructor(sections: { readonly [prefix: string]: SectionOptions }) {
+    const byLength = Object.entries(sections).sort(([a], [b]) => b.length - a.length);
+    this.#sections = byLength.map(([prefix, options]) => new Section(prefix, options));
+  }
+
+  /** Reads what earlier starts have kept. */
+  async load(): Promise<void> {
+    for (const section of this.#sections) await section.load();
   }
 
   put(key: Key, value: Uint8Array): Key {
@@ -108,18 +121,34 @@ export class BoundedDatastore implements Datastore {
 class Section {
   readonly prefix: string;
   readonly #limitBytes: number;
+  readonly #store: OverlayStore | undefined;
   /** In the order of writing. */
   readonly pairs = new Map<string, Pair>();
   #bytes = 0;
 
-  constructor(prefix: string, limitBytes: number) {
+  constructor(prefix: string, { limitBytes, store }: SectionOptions) {
     this.prefix = prefix;
     this.#limitBytes = limitBytes;
+    this.#store = store;
+  }
+
+  async load(): Promise<void> {
+    for await (const pair of this.#store?.entries(this.prefix) ?? []) this.#keep(pair);
   }
 
   put(pair: Pair): void {
+    this.#store?.put(pair.key.toString(), pair.value);
+    this.#keep(pair);
+  }
+
+  delete(name: string): void {
+    if (!this.#drop(name)) return;
+    this.#store?.delete(name);
+  }
+
+  #keep(pair: Pair): void {
     const name = pair.key.toString();
-    this.delete(name);
+    this.#drop(name);
     this.pairs.set(name, pair);
     this.#bytes += costOf(name, pair);
     for (const oldest of this.pairs.keys()) {
@@ -128,11 +157,11 @@ class Section {
     }
   }
 
-  delete(name: string): void {
+  #drop(name: string): boolean {
     const pair = this.pairs.get(name);
-    if (pair === undefined) return;
-    this.pairs.delete(name);
+    if (pair === undefined) return false;
     this.#bytes -= costOf(name, pair);
+    return this.pairs.delete(name);
   }
 }
 

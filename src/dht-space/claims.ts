@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { RecordError } from './envelope.js';
 import { MAX_CLAIMS, MAX_CLAIMS_BYTES } from './limits.js';
 import type { RecordOf, Sealed } from './records.js';
-import { compareManifests, comparePoints, isLive, open, sameDefinition } from './records.js';
+import { compareManifests, comparePoints, isLive, openIfUsable, sameDefinition } from './records.js';
 import { Claims } from './wire/claims.js';
 
 export type ClaimKind = 'space-manifest' | 'point-record';
@@ -80,7 +80,7 @@ export function sameClaims(
 }
 
 /**
- * The verified claims of a value, those that have expired left out.
+ * The verified claims of a value, those left out that have expired or that only later versions understand.
  *
  * @throws RecordError when anything else is wrong with one of them
  */
@@ -91,11 +91,8 @@ export function decodeClaims<K extends ClaimKind>(
 ): readonly Claim<K>[] {
   const claims: Claim<K>[] = [];
   for (const bytes of decodeEnvelopes(value)) {
-    try {
-      claims.push(open(rules.kind, bytes, now));
-    } catch (error) {
-      if (!(error instanceof RecordError && error.code === 'expired')) throw error;
-    }
+    const claim = openIfUsable(rules.kind, bytes, now);
+    if (claim !== undefined) claims.push(claim);
   }
   return claims;
 }

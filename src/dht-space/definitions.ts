@@ -5,7 +5,7 @@ import { MAX_POINTS_PER_SPACE, POINT_VALIDITY_MS } from './limits.js';
 import type { Links } from './links.js';
 import type { OverlayNode } from './node.js';
 import type { PointRecord, Sealed } from './records.js';
-import { isLive, open, preferred, RecordError, sameDefinition, seal } from './records.js';
+import { isLive, openIfUsable, preferred, RecordError, sameDefinition, seal } from './records.js';
 
 /** The space that the definitions belong to. */
 export interface DefinitionsHost {
@@ -93,14 +93,8 @@ export class Definitions {
     for (const bytes of records) {
       // Verifying costs far more than comparing.
       if (known.has(latin1(bytes))) continue;
-      let sealed: Sealed<PointRecord>;
-      try {
-        sealed = open('point-record', bytes, this.#links.now());
-      } catch (error) {
-        // What has run out on its way here is nobody's fault.
-        if (error instanceof RecordError && error.code === 'expired') continue;
-        throw error;
-      }
+      const sealed = openIfUsable('point-record', bytes, this.#links.now());
+      if (sealed === undefined) continue;
       if (sealed.record.spaceId !== this.#space.spaceId)
         throw new RecordError('malformed', 'a point of another space');
       this.#learnOne(sealed);

@@ -4,7 +4,6 @@ import type {
   CallOptions,
   JoinRequest,
   Logger,
-  MemoryPressure,
   PointReceiver,
   PointSession,
   SpaceDeclaration,
@@ -14,7 +13,7 @@ import type {
 import { SpaceError } from '../overlay/index.js';
 import { aborted } from './aborted.js';
 import { Directory } from './directory.js';
-import { loadIdentity } from './identity.js';
+import { KnownSpaces } from './known-spaces.js';
 import { JOIN_TIMEOUT_MS, MANIFEST_VALIDITY_MS, MAX_LOOKUP_BYTES } from './limits.js';
 import type { Link } from './link.js';
 import { Links } from './links.js';
@@ -22,14 +21,17 @@ import type { Located } from './locate.js';
 import { locate } from './locate.js';
 import { lookUp, serveLookups, stopLookups } from './lookup.js';
 import type { OverlayNode } from './node.js';
-import { startOverlayNode } from './node.js';
+import type { OverlayStore } from './overlay-store.js';
 import type { DhtPoint } from './point.js';
 import { receiveControl } from './receive-control.js';
 import { open, seal } from './records.js';
-import { SeedDialer } from './seed-dialer.js';
+import { SeedDialer, triedText } from './seed-dialer.js';
 import { parseJoinSettings, parseSpaceSettings } from './settings.js';
 import { DhtSpace } from './space.js';
+import type { DhtOptions } from './start-dht.js';
 import { timeLimit } from './time-limit.js';
+import { Tombstones } from './tombstones.js';
+import { Turns } from './turns.js';
 import type { FoundSpace, LookupReply, LookupRequest } from './wire/control.js';
 
 /** A node that stops tells the DHT as far as that goes in this time; members hear of it at once. */
@@ -37,30 +39,6 @@ const LEAVE_TIMEOUT_MS = 1000;
 const STOP_TIMEOUT_MS = 3000;
 /** How full a reply to a lookup may get: its own framing takes some of it. */
 const LOOKUP_SHARE = 0.9;
-
-export interface DhtOptions {
-  /** Overlay addresses to listen on, as multiaddrs; port 0 picks one. */
-  readonly listen: readonly string[];
-  /** Where this node's key is kept. Without it every start has a new identity. */
-  readonly identityFile?: string | undefined;
-  /** Told to peers, for people. */
-  readonly name: string;
-  readonly logger: Logger;
-  readonly memory: MemoryPressure;
-  /** Milliseconds since 1970, and random numbers below 1; of the system if left out. */
-  readonly now?: () => number;
-  readonly random?: () => number;
-}
-
-/** Starts this node's part of the overlay: it listens, and knows nobody yet. */
-export async function startDht(options: DhtOptions): Promise<DhtSpaces> {
-  const { identityFile, listen, logger } = options;
-  const identity = identityFile === undefined ? {} : { privateKey: await loadIdentity(identityFile) };
-  const node = await startOverlayNode({ listen, logger, ...identity });
-  const spaces = new DhtSpaces(node, options);
-  await spaces.start();
-  return spaces;
-}
 
 /** The implementation `dht`: no central broker; members find each other in a DHT and keep the membership themselves. */
 export class DhtSpaces implements SpaceImplementation {
@@ -72,16 +50,22 @@ export class DhtSpaces implements SpaceImplementation {
   readonly #seeds: SeedDialer;
   /** By space id. */
   readonly #spaces = new Map<string, DhtSpace>();
+  readonly #tombstones = new Tombstones();
+  /** Of earlier starts too. */
+  readonly #known: KnownSpaces;
+  readonly #store: OverlayStore | undefined;
   /** Entering and leaving spaces of one name goes one after the other. */
-  readonly #queues = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns();
   #pointNumbers = 0;
   #timer: NodeJS.Timeout | undefined;
   #state: 'running' | 'closed' = 'running';
 
-  constructor(node: OverlayNode, options: DhtOptions) {
+  constructor(node: OverlayNode, options: DhtOptions, store?: OverlayStore) {
     const { name, logger, memory, now = Date.now, random = Math.random } = options;
     this.#node = node;
     this.#logger = logger;
+    this.#store = store;
+    this.#known = new KnownSpaces(store, logger);
     this.#directory = new Directory(node, { logger, clock: now, random });
     this.#seeds = new SeedDialer(node, { logger, random });
     this.#links = new Links({
@@ -93,12 +77,13 @@ export class DhtSpaces implements SpaceImplementation {
       random,
       addresses: (peer) => [...this.#spaces.values()].flatMap((space) => space.members.addresses(peer)),
       opened: (link) => this.#opened(link),
-      received: (link, message) => receiveControl(link, message, this.#spaces),
+      received: (link, message) => receiveControl(link, message, this.#spaces, (id) => this.#tombstoneOf(id)),
       dead: (link) => this.#dead(link),
     });
   }
 
   async start(): Promise<void> {
+    for (const manifest of await this.#known.load(this.#links.now())) this.#directory.learnManifest(manifest);
     await this.#links.start();
     await serveLookups(
       this.#node,
@@ -108,6 +93,7 @@ export class DhtSpaces implements SpaceImplementation {
     this.#timer = setInterval(() => {
       const nowMs = this.#links.now();
       for (const space of this.#spaces.values()) space.tick(nowMs);
+      this.#known.tick(nowMs);
     }, 1000);
   }
 
@@ -122,7 +108,7 @@ export class DhtSpaces implements SpaceImplementation {
 
   /** Joins the overlay through any of its nodes, without a space yet. */
   async bootstrap(seeds: readonly Multiaddr[], signal?: AbortSignal): Promise<void> {
-    await this.#seeds.join(seeds, signal);
+    await this.#seeds.join(seeds, { signal });
   }
 
   async declareSpace(
@@ -131,11 +117,13 @@ export class DhtSpaces implements SpaceImplementation {
   ): Promise<SpaceHandle> {
     const { seeds } = parseSpaceSettings(settings);
     const signal = deadline(options.signal);
-    const { space } = await this.#throughSeeds(seeds, signal, () => this.#declare(name, signal), name);
+    const declare = () => this.#declare(name, signal);
+    const target = { space: name, owner: this.#node.id, mayFound: true };
+    const { space } = await this.#throughSeeds(seeds, target, signal, declare);
     return {
-      close: () => this.#serially(name, async () => this.#closeHandle(space)),
+      close: () => this.#turns.take(name, async () => this.#closeHandle(space)),
       delete: () =>
-        this.#serially(name, async () => {
+        this.#turns.take(name, async () => {
           if (space.owner === this.#node.id && !space.gone) await space.deleteSpace();
           else this.#closeHandle(space);
         }),
@@ -150,12 +138,15 @@ export class DhtSpaces implements SpaceImplementation {
     const { seeds, owner } = parseJoinSettings(request.settings);
     const signal = deadline(options.signal);
     const takePart = () => this.#takePart(request, owner, receiver, signal);
-    const { space, session } = await this.#throughSeeds(seeds, signal, takePart, request.space);
+    const target = { space: request.space, owner };
+    const { space, session } = await this.#throughSeeds(seeds, target, signal, takePart);
     await space.linkMembers(signal);
     return session;
   }
 
   async close(): Promise<void> {
+    // While the members are members still.
+    this.#known.update();
     this.#state = 'closed';
     clearInterval(this.#timer);
     this.#seeds.stop();
@@ -165,28 +156,34 @@ export class DhtSpaces implements SpaceImplementation {
     await stopLookups(this.#node);
     await this.#links.close('the node stops', timeLimit(STOP_TIMEOUT_MS));
     await this.#node.stop();
+    await this.#store?.close();
   }
 
   // --- entering spaces ---
 
-  /** The seeds are redialled for as long as this node is in the space. */
+  /** The seeds are redialled for as long as this node is in the space; members known from before are dialled beside them. */
   async #throughSeeds<T extends { readonly space: DhtSpace }>(
     seeds: readonly Multiaddr[],
+    { space: name, owner, mayFound = false }: Target,
     signal: AbortSignal,
     enter: () => Promise<T>,
-    name: string,
   ): Promise<T> {
-    await this.#seeds.join(seeds, signal);
+    const known = this.#member(name, owner) === undefined ? this.#known.members(name, owner) : [];
+    await this.#seeds.join(seeds, { signal, known, mayFound });
     try {
-      const entered = await this.#serially(name, enter);
+      const entered = await this.#turns.take(name, enter);
       if (entered.space.gone) this.#seeds.forget(seeds);
-      else entered.space.seeds.push(...seeds);
+      else {
+        entered.space.seeds.push(...seeds);
+        this.#known.joined(entered.space);
+      }
       return entered;
     } catch (error) {
       const unreached = this.#seeds.unreached(seeds);
       this.#seeds.forget(seeds);
-      if (!(error instanceof SpaceError) || error.code !== 'not-found' || unreached === '') throw error;
-      throw new SpaceError('not-found', `${error.message}; not reached: ${unreached}`, { cause: error });
+      const tried = (unreached === '' ? '' : `; not reached: ${unreached}`) + triedText(known);
+      if (!(error instanceof SpaceError) || error.code !== 'not-found' || tried === '') throw error;
+      throw new SpaceError('not-found', `${error.message}${tried}`, { cause: error });
     }
   }
 
@@ -225,14 +222,18 @@ export class DhtSpaces implements SpaceImplementation {
       throw new SpaceError('conflict', `space '${name}' is owned by ${other}; this node is ${self}`);
     }
     const nowMs = this.#links.now();
+    const earlier = (byOwner.get(self) ?? []).map(
+      ({ manifest }) => open('space-manifest', manifest, nowMs).record,
+    );
     const manifest = seal(
       {
         kind: 'space-manifest',
         space: name,
         owner: self,
-        createdMs: nowMs,
+        // Of two claims the older one comes first: that of an owner who comes back stays as old as it is.
+        createdMs: Math.min(nowMs, ...earlier.map(({ createdMs }) => createdMs)),
         access: 'open',
-        sequence: nowMs,
+        sequence: Math.max(nowMs, ...earlier.map(({ sequence }) => sequence + 1)),
         expiresMs: nowMs + MANIFEST_VALIDITY_MS,
         deleted: false,
       },
@@ -265,6 +266,13 @@ export class DhtSpaces implements SpaceImplementation {
       throw new SpaceError('not-found', `no space '${name}'${by}; nodes known to this one: ${known}`);
     }
     const space = this.#enter(first.manifest);
+    const before = owner === undefined ? this.#known.owners(name) : [];
+    if (before.length > 0 && !before.includes(space.owner)) {
+      this.#logger.warn(
+        { space: name, owner: space.owner, before },
+        'the space has another owner than the one by this name that this node was in',
+      );
+    }
     for (const answer of answers) this.#learn(space, answer);
     return space;
   }
@@ -288,12 +296,17 @@ export class DhtSpaces implements SpaceImplementation {
       logger: this.#logger,
       nextPointNumber: () => ++this.#pointNumbers,
       ask: (peer) => this.#ask(peer, space),
+      meetKnown: () => this.#meetKnown(space),
       ended: () => {
         this.#spaces.delete(space.spaceId);
+        if (space.tombstone !== undefined) this.#tombstones.keep(space.spaceId, space.tombstone);
+        // A node that stops comes back to it.
+        if (this.#state === 'running') this.#known.left(space);
         this.#seeds.forget(space.seeds);
       },
     });
     this.#spaces.set(space.spaceId, space);
+    this.#tombstones.lift(space.spaceId);
     space.enter();
     return space;
   }
@@ -327,19 +340,13 @@ export class DhtSpaces implements SpaceImplementation {
     });
   }
 
-  /** Runs one at a time per name, in the order of the calls. */
-  #serially<T>(name: string, action: () => Promise<T>): Promise<T> {
-    const before = this.#queues.get(name) ?? Promise.resolve();
-    const result = before.then(action, action);
-    const settled = result.then(
-      () => {},
-      () => {},
-    );
-    this.#queues.set(name, settled);
-    void settled.then(() => {
-      if (this.#queues.get(name) === settled) this.#queues.delete(name);
-    });
-    return result;
+  #meetKnown({ name, owner }: DhtSpace): Promise<readonly string[]> {
+    const known = this.#known.members(name, owner);
+    return known.length === 0 ? Promise.resolve([]) : this.#seeds.join([], { known, mayFound: true });
+  }
+
+  #tombstoneOf(spaceId: string): Uint8Array | undefined {
+    return this.#tombstones.find(spaceId, this.#links.now())?.bytes;
   }
 
   // --- lookups ---
@@ -370,6 +377,13 @@ export class DhtSpaces implements SpaceImplementation {
     // kad-dht would ask it for ever, and everybody's queries would wait for it.
     this.#node.routing.suspect(peerIdFromString(link.peer));
   }
+}
+
+/** What is entered. */
+interface Target {
+  readonly space: string;
+  readonly owner: string | undefined;
+  readonly mayFound?: boolean;
 }
 
 function deadline(signal: AbortSignal | undefined): AbortSignal {

@@ -156,11 +156,19 @@ export class Directory {
     return this.#spaces.claims(key).filter(({ record }) => owner === undefined || record.owner === owner);
   }
 
-  /** Sees to it that the manifest stays in the DHT, until `releaseManifest`; an own one is renewed. */
-  keepManifest(manifest: Sealed<SpaceManifest>): void {
+  /** A claim that this node knows of from elsewhere, such as an earlier start. */
+  learnManifest(manifest: Sealed<SpaceManifest>): void {
+    this.#spaces.learn(manifest);
+  }
+
+  /**
+   * Sees to it that the manifest stays in the DHT, until `releaseManifest`; an own one is renewed. `superseded`: the owner
+   * has put a newer one there.
+   */
+  keepManifest(manifest: Sealed<SpaceManifest>, superseded: (by: Sealed<SpaceManifest>) => void): void {
     const { space, owner } = manifest.record;
     this.#spaces.learn(manifest);
-    const run = (signal: AbortSignal) => this.#tendManifest(manifest, signal);
+    const run = (signal: AbortSignal) => this.#tendManifest(manifest, superseded, signal);
     this.#upkeep.begin(spaceIdOf(space, owner), { periodMs: limits.MANIFEST_PERIOD_MS, run });
   }
 
@@ -168,11 +176,16 @@ export class Directory {
     this.#upkeep.end(spaceId);
   }
 
-  async #tendManifest(kept: Sealed<SpaceManifest>, signal: AbortSignal): Promise<number> {
+  async #tendManifest(
+    kept: Sealed<SpaceManifest>,
+    superseded: (by: Sealed<SpaceManifest>) => void,
+    signal: AbortSignal,
+  ): Promise<number> {
     const key = spaceKey(kept.record.space);
     const holders = await this.#spaces.read(key, signal);
     const known = this.#spaces.claims(key).find(({ record }) => record.owner === kept.record.owner) ?? kept;
-    const own = known.record.owner === this.#node.id;
+    if (known.record.sequence > kept.record.sequence) superseded(known);
+    const own = known.record.owner === this.#node.id && !known.record.deleted;
     const due = own && !this.#isFresh(known.record.expiresMs, limits.MANIFEST_VALIDITY_MS);
     if (!due && holders >= limits.ENOUGH_HOLDERS) return holders;
     return this.#spaces.put(due ? this.#renewed(known.record) : known, signal);

@@ -20,7 +20,8 @@ export type RecordErrorCode =
   | 'bad-signature'
   | 'expired'
   | 'not-yet-valid'
-  | 'outdated';
+  | 'outdated'
+  | 'unsupported';
 
 /** Why a signed record is not taken. */
 export class RecordError extends Error {

@@ -2,7 +2,7 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { ControlStream } from './control-stream.js';
 import { HELLO_TIMEOUT_MS } from './limits.js';
 import { LinkSession } from './link-session.js';
-import { PROTOCOL_VERSION } from './protocol.js';
+import { commonVersion } from './protocol.js';
 import type { Hello } from './wire/control.js';
 
 /**
@@ -31,13 +31,15 @@ export function greet(options: {
   };
   control.onMessage = ({ hello }) => {
     if (hello === undefined) throw new Error('the first control message is no greeting');
-    if (!hello.versions.includes(PROTOCOL_VERSION)) {
-      control.send({ goodbye: { reason: `no common version: ${PROTOCOL_VERSION} is spoken here` } });
-      throw new Error(`no common version: the other side speaks ${hello.versions.join(', ') || 'none'}`);
+    const { connection, dialled, greeting, now } = options;
+    const version = commonVersion(greeting.versions, hello.versions);
+    if (version === undefined) {
+      const [ours, theirs] = [listed(greeting.versions), listed(hello.versions)];
+      control.send({ goodbye: { reason: `no common version: this side speaks ${ours}, yours ${theirs}` } });
+      throw new Error(`no common version: the other side speaks ${theirs}, this one ${ours}`);
     }
     clearTimeout(timer);
-    const { connection, dialled, greeting, now } = options;
-    const session = new LinkSession({ connection, control, hello, greeting, dialled, nowMs: now() });
+    const session = new LinkSession({ connection, control, hello, greeting, version, dialled, nowMs: now() });
     try {
       options.adopt(session);
       resolve();
@@ -50,4 +52,8 @@ export function greet(options: {
   control.start();
   control.send({ hello: options.greeting });
   return promise;
+}
+
+function listed(versions: readonly number[]): string {
+  return versions.join(', ') || 'none';
 }

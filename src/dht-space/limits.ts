@@ -100,6 +100,8 @@ export const MAX_POINTS_PER_MEMBER = 4096;
 export const MAX_CLOCK_SKEW_MS = 60 * SECOND;
 /** How long a record is good for after it was signed, at most. */
 export const MANIFEST_VALIDITY_MS = 30 * 24 * 3600 * SECOND;
+/** Deleted spaces that a node remembers, to tell members that were away. With more, the oldest is forgotten. */
+export const MAX_TOMBSTONES = 1_024;
 export const POINT_VALIDITY_MS = 15 * 60 * SECOND;
 export const MEMBER_VALIDITY_MS = 5 * 60 * SECOND;
 
@@ -127,6 +129,11 @@ export const MAX_REQUEST_TIMEOUT_MS = 2 * SECOND;
 /** Dialling one of several addresses of a peer. */
 export const ADDRESS_DIAL_TIMEOUT_MS = 3 * SECOND;
 
+/** Where a peer can be reached through relays, its direct addresses are given this long, then one relay after the other. */
+export const WAY_DIAL_TIMEOUT_MS = 1500;
+/** Over a relayed session a direct one is tried for this often, by either side. */
+export const UPGRADE_INTERVAL_MS = 60 * SECOND;
+
 /** Peers that are checked for life at the same time; further suspects are left until they fail again. */
 export const MAX_SUSPECTS = 32;
 /** A suspect that does not answer a ping within this is taken out of the routing table. */
@@ -136,8 +143,41 @@ export const SUSPECT_TIMEOUT_MS = 3 * SECOND;
 export const MAX_STORED_PEER_BYTES = 16 * MIB;
 export const MAX_STORED_PROVIDER_BYTES = 4 * MIB;
 export const MAX_STORED_VALUE_BYTES = 16 * MIB;
+/** What libp2p's services keep beside these. */
+export const MAX_STORED_OTHER_BYTES = MIB;
 /** What an entry counts for besides its key and value. */
 export const STORED_ENTRY_BYTES = 256;
+
+// --- relays ---
+
+/** Relays that a node is reached through at the same time: one, and one for when that fails. */
+export const MAX_RELAYS = 2;
+/** Relays that a node asks in its life; those that it has asked before may relay for it again. libp2p forgets none of them. */
+export const MAX_RELAYS_ASKED = 256;
+/** Addresses through one relay in a member record; a relay may have many of its own. */
+export const MAX_ADDRESSES_PER_RELAY = 2;
+/** How often relays are looked for among the connected nodes while there are too few. */
+export const RELAY_SEARCH_INTERVAL_MS = 5 * SECOND;
+/** A node that refused to relay, or failed at it, is not asked again for this long. */
+export const RELAY_REFUSED_MS = 60 * SECOND;
+/** Nodes that one node relays for; further ones are refused. */
+export const MAX_RESERVATIONS = 256;
+/** They renew it in time. One whose node is gone is free at once. */
+export const RESERVATION_VALIDITY_MS = 30 * 60 * SECOND;
+/** Connections that one node relays at the same time, in all and for one node at either end; further ones are refused. */
+export const MAX_RELAYED_CONNECTIONS = 512;
+export const MAX_RELAYED_CONNECTIONS_PER_PEER = 64;
+/** Octets of one relayed connection, one way, that wait in a relay for who does not read; then the sender waits. */
+export const RELAY_BACKLOG_BYTES = 256 * KIB;
+
+// --- nodes on the same network ---
+
+/** How often mDNS asks who is there. */
+export const LOCAL_DISCOVERY_INTERVAL_MS = 10 * SECOND;
+/** Found nodes that are dialled at the same time; others are when they are found again. */
+export const MAX_LOCAL_DIALS = 8;
+/** Who is connected to this many nodes dials no further ones that mDNS finds: the DHT leads to the rest. */
+export const ENOUGH_CONNECTIONS = 32;
 
 // --- seeds ---
 
@@ -182,3 +222,20 @@ export const POINT_PERIOD_MS = POINT_VALIDITY_MS / 4;
 export const MAX_MEMBERS = 1024;
 /** Members that are gone and remembered until their records expire; above it, the longest gone is forgotten. */
 export const MAX_DEPARTED = 4096;
+
+// --- what is kept over restarts ---
+
+/** Changes leave for the disk together after this. A process that is killed loses so much of what it knew of others. */
+export const WRITE_DELAY_MS = SECOND;
+/** Changes that wait while the disk takes none; further ones are not kept. */
+export const MAX_UNWRITTEN_ENTRIES = 65_536;
+/** Neighbours in the DHT that are dialled after a restart; as many as kad-dht counts. */
+export const MAX_FORMER_NEIGHBOURS = 20;
+/** Spaces that are remembered; above it, the one that changed least recently is forgotten. */
+export const MAX_KNOWN_SPACES = 256;
+/** Members remembered of each, those last seen; a join dials all of them at once. */
+export const MAX_KNOWN_MEMBERS = 32;
+/** How often the members are looked at for that. */
+export const KNOWN_SPACES_INTERVAL_MS = 5 * SECOND;
+/** A member that knows no other one looks for some this often. */
+export const LONELY_DISCOVERY_INTERVAL_MS = 10 * SECOND;

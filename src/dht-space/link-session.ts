@@ -18,6 +18,8 @@ export interface LinkSessionInit {
   readonly hello: Hello;
   /** What this side sent. */
   readonly greeting: Hello;
+  /** The version that both sides speak. */
+  readonly version: number;
   /** Whether this node dialled. */
   readonly dialled: boolean;
   readonly nowMs: number;
@@ -32,6 +34,7 @@ export class LinkSession {
   readonly control: ControlStream;
   readonly hello: Hello;
   readonly greeting: Hello;
+  readonly version: number;
   readonly dialled: boolean;
   readonly startedMs: number;
   readonly settlement = new Settlement();
@@ -53,6 +56,7 @@ export class LinkSession {
     this.control = init.control;
     this.hello = init.hello;
     this.greeting = init.greeting;
+    this.version = init.version;
     this.dialled = init.dialled;
     this.startedMs = init.nowMs;
     this.#heardMs = init.nowMs;
@@ -61,6 +65,18 @@ export class LinkSession {
     this.ended = promise;
     this.#end = resolve;
     init.control.onEnd = (cause) => this.abort(cause);
+  }
+
+  /** Over a connection through a relay. */
+  get relayed(): boolean {
+    return this.connection.direct === false;
+  }
+
+  /** It ended as soon as it began, and not for want of a connection: one of the two would have none of it. */
+  get refused(): boolean {
+    return (
+      this.#over && this.#heardMs - this.startedMs < PING_INTERVAL_MS && this.connection.status === 'open'
+    );
   }
 
   get over(): boolean {

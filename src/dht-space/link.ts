@@ -5,7 +5,13 @@ import { aborted } from './aborted.js';
 import { backoffMs } from './backoff.js';
 import { greet } from './greeting.js';
 import type { IncomingMessages, MessageStreamOwner } from './incoming-messages.js';
-import { CREDIT_WINDOW_BYTES, DEAD_AFTER_MS, DOUBLE_DIAL_WINDOW_MS, UNSHARED_LIMIT_MS } from './limits.js';
+import {
+  CREDIT_WINDOW_BYTES,
+  DEAD_AFTER_MS,
+  DOUBLE_DIAL_WINDOW_MS,
+  UNSHARED_LIMIT_MS,
+  UPGRADE_INTERVAL_MS,
+} from './limits.js';
 import type { LinkSession } from './link-session.js';
 import { OutgoingMessages } from './outgoing-messages.js';
 import type { Participant } from './participant.js';
@@ -27,8 +33,12 @@ export interface LinkHost {
   readonly memory: MemoryPressure;
   readonly now: () => number;
   readonly random: () => number;
-  /** Opens a control stream to the peer. */
-  dial(peer: string, signal: AbortSignal): Promise<{ connection: Connection; stream: Stream }>;
+  /** Opens a control stream to the peer; `directly`: over no relay. */
+  dial(
+    peer: string,
+    how: { directly: boolean },
+    signal: AbortSignal,
+  ): Promise<{ connection: Connection; stream: Stream }>;
   /** A session has begun. */
   opened(link: Link): void;
   /** A control message that is not the link's own. */
@@ -68,6 +78,8 @@ export class Link {
   #state: LinkState;
   #attempt = Promise.withResolvers<void>();
   #dialling: AbortController | undefined;
+  /** When a direct connection is tried next, while the session has none. */
+  #upgradeMs = 0;
   #wake: () => void = () => {};
 
   constructor(peer: string, host: LinkHost) {
@@ -101,8 +113,9 @@ export class Link {
       if (this.session === undefined && this.spaces.size > 0) await this.#dial(attempt);
       this.#attempt.resolve();
       if (this.#state.kind === 'open') {
-        attempt = 0;
-        await this.#sessionEnd(this.#state.session);
+        const { session } = this.#state;
+        await this.#sessionEnd(session);
+        if (!session.refused) attempt = 0;
       }
       this.#attempt = Promise.withResolvers();
       attempt += 1;
@@ -139,9 +152,14 @@ export class Link {
     const controller = new AbortController();
     this.#dialling = controller;
     try {
-      const { connection, stream } = await this.#host.dial(this.peer, controller.signal);
-      if (this.session !== undefined || this.#state.kind === 'closed')
-        stream.abort(new Error('no longer needed'));
+      const { connection, stream } = await this.#host.dial(
+        this.peer,
+        { directly: this.session !== undefined },
+        controller.signal,
+      );
+      const { session } = this;
+      const isBetter = session === undefined || (session.relayed && connection.direct);
+      if (!isBetter || this.#state.kind === 'closed') stream.abort(new Error('no longer needed'));
       else await this.greet(connection, stream, true);
     } catch (error) {
       if (this.session === undefined) {
@@ -151,7 +169,7 @@ export class Link {
         this.#host.logger[level]({ peer: this.peer, cause }, 'could not link');
       }
     } finally {
-      this.#dialling = undefined;
+      if (this.#dialling === controller) this.#dialling = undefined;
     }
   }
 
@@ -213,10 +231,14 @@ export class Link {
     const offset = this.#resume(session);
     this.#state = { kind: 'open', session };
     current?.abort(new Error('replaced by a newer session'));
-    this.#dialling?.abort(new Error('the other side has dialled'));
+    // A direct connection may still come of this side's dial.
+    if (!session.relayed) this.#dialling?.abort(new Error('the other side has dialled'));
+    if (session.relayed) this.#upgradeMs = this.#host.now() + UPGRADE_INTERVAL_MS * this.#host.random();
+    else if (current?.relayed) void current.connection.close().catch(() => {});
     session.control.onMessage = (message) => this.#onControl(session, message);
     void session.openMessages(offset, () => this.flush());
-    this.#host.logger.info({ peer: this.peer, name: clip(session.hello.name) }, 'linked');
+    const { version, hello, relayed } = session;
+    this.#host.logger.info({ peer: this.peer, name: clip(hello.name), version, relayed }, 'linked');
     this.#attempt.resolve();
     this.#wake();
     this.#host.opened(this);
@@ -225,6 +247,7 @@ export class Link {
   /** Both sides may dial at the same time: both keep the session that the lower peer id dialled. */
   #replaces(session: LinkSession, current: LinkSession): boolean {
     if (session.hello.epoch !== current.hello.epoch) return true;
+    if (session.relayed !== current.relayed) return current.relayed;
     if (this.#host.now() - current.startedMs > DOUBLE_DIAL_WINDOW_MS) return true;
     return session.dialled === this.#host.id < this.peer;
   }
@@ -269,6 +292,10 @@ export class Link {
     const state = this.#state;
     if (state.kind === 'open') {
       state.session.tick(nowMs);
+      if (state.session.relayed && nowMs >= this.#upgradeMs && this.#dialling === undefined) {
+        this.#upgradeMs = nowMs + UPGRADE_INTERVAL_MS;
+        void this.#dial(1);
+      }
       if (this.spaces.size === 0 && nowMs - state.session.startedMs > UNSHARED_LIMIT_MS) {
         state.session.abort(new Error('no space is shared'));
       }

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection, Stream } from '@libp2p/interface';
-import { peerIdFromString } from '@libp2p/peer-id';
-import { multiaddr } from '@multiformats/multiaddr';
 import type { Logger, MemoryPressure } from '../overlay/index.js';
+import { connect, connectDirectly } from './dialling.js';
 import { IncomingMessages } from './incoming-messages.js';
 import { DIAL_TIMEOUT_MS, LOST_PEER_RETENTION_MS, MAX_LINKS } from './limits.js';
 import type { LinkHost } from './link.js';
@@ -62,7 +61,7 @@ export class Links implements LinkHost {
   async start(): Promise<void> {
     const { libp2p } = this.#options.node;
     // One control and one message stream per peer; two while a double dial is being settled.
-    const streams = { maxInboundStreams: 4, maxOutboundStreams: 4 };
+    const streams = { maxInboundStreams: 4, maxOutboundStreams: 4, runOnLimitedConnection: true };
     await libp2p.handle(CONTROL_PROTOCOL, (stream, connection) => this.#accept(stream, connection), streams);
     await libp2p.handle(
       MESSAGES_PROTOCOL,
@@ -119,13 +118,15 @@ export class Links implements LinkHost {
 
   // --- for the links ---
 
-  async dial(peer: string, signal: AbortSignal): Promise<{ connection: Connection; stream: Stream }> {
-    const { libp2p } = this.#options.node;
-    const id = peerIdFromString(peer);
-    const addresses = this.#options.addresses(peer).map((address) => multiaddr(address));
+  async dial(
+    peer: string,
+    { directly }: { directly: boolean },
+    signal: AbortSignal,
+  ): Promise<{ connection: Connection; stream: Stream }> {
     const deadline = timeLimit(DIAL_TIMEOUT_MS, signal);
-    const connection = await libp2p.dial(addresses.length > 0 ? addresses : id, { signal: deadline });
-    if (!connection.remotePeer.equals(id)) throw new Error(`${connection.remotePeer} answered in its place`);
+    const destination = { peer, addresses: this.#options.addresses(peer) };
+    const dial = directly ? connectDirectly : connect;
+    const connection = await dial(this.#options.node, destination, deadline);
     const stream = await openStream(connection, CONTROL_PROTOCOL, { signal: deadline });
     return { connection, stream };
   }

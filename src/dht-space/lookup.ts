@@ -16,7 +16,7 @@ export async function serveLookups(
   answer: (request: LookupRequest) => LookupReply,
   onError: (connection: Connection, error: unknown) => void,
 ): Promise<void> {
-  await node.libp2p.handle(LOOKUP_PROTOCOL, async (stream, connection) => {
+  const serve = async (stream: Stream, connection: Connection) => {
     const signal = timeLimit(LOOKUP_TIMEOUT_MS);
     try {
       const messages = pbStream(stream, REQUEST_LIMITS);
@@ -27,7 +27,8 @@ export async function serveLookups(
       abort(stream, error);
       onError(connection, error);
     }
-  });
+  };
+  await node.libp2p.handle(LOOKUP_PROTOCOL, serve, { runOnLimitedConnection: true });
 }
 
 export async function stopLookups(node: OverlayNode): Promise<void> {
@@ -42,7 +43,10 @@ export async function lookUp(
   options: { readonly signal: AbortSignal },
 ): Promise<LookupReply> {
   const signal = timeLimit(LOOKUP_TIMEOUT_MS, options.signal);
-  const stream = await node.libp2p.dialProtocol(peer, LOOKUP_PROTOCOL, { signal });
+  const stream = await node.libp2p.dialProtocol(peer, LOOKUP_PROTOCOL, {
+    signal,
+    runOnLimitedConnection: true,
+  });
   try {
     const messages = pbStream(stream, REPLY_LIMITS);
     await messages.write(request, LookupRequest, { signal });

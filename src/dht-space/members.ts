@@ -7,7 +7,7 @@ import { Membership } from './membership.js';
 import type { OverlayNode } from './node.js';
 import { inParts } from './parts.js';
 import type { MemberRecord, Sealed } from './records.js';
-import { open, RecordError, seal, spaceIdToBytes } from './records.js';
+import { openIfUsable, RecordError, seal, spaceIdToBytes } from './records.js';
 import type { Members as MembersMessage } from './wire/control.js';
 
 /** A record is renewed when this much of its validity is left. */
@@ -134,7 +134,8 @@ export class Members {
   }
 
   tick(nowMs: number): void {
-    if ((this.#own?.record.expiresMs ?? 0) - nowMs < RENEWAL_MS && this.#own?.record.left === false) {
+    const own = this.#own?.record;
+    if (own?.left === false && (own.expiresMs - nowMs < RENEWAL_MS || this.#hasMoved(own))) {
       this.#renew(this.#points, false);
     }
     for (const peer of this.#membership.expire(nowMs)) {
@@ -148,18 +149,17 @@ export class Members {
     if (one !== undefined) this.#send(one.session, { records: [], compare: true });
   }
 
+  /** Addresses through relays come and go. */
+  #hasMoved(own: MemberRecord): boolean {
+    return own.addresses.join() !== this.#node.addresses().join();
+  }
+
   #learnOne(bytes: Uint8Array, from: Link | undefined): boolean {
     // Most records come again by other ways: verifying costs far more than comparing.
     if (this.#membership.holds(bytes)) return false;
     const nowMs = this.#links.now();
-    let sealed: Sealed<MemberRecord>;
-    try {
-      sealed = open('member-record', bytes, nowMs);
-    } catch (error) {
-      // What has run out on its way here is nobody's fault.
-      if (error instanceof RecordError && error.code === 'expired') return false;
-      throw error;
-    }
+    const sealed = openIfUsable('member-record', bytes, nowMs);
+    if (sealed === undefined) return false;
     const { peer, spaceId } = sealed.record;
     if (spaceId !== this.#spaceId) throw new RecordError('malformed', 'a member record of another space');
     if (peer === this.#node.id) return this.#onOwn(sealed.record);

@@ -16,32 +16,38 @@ import type { Logger } from '../overlay/index.js';
 import { BoundedDatastore } from './bounded-datastore.js';
 import * as limits from './limits.js';
 import { LiveRoutingTable } from './live-routing-table.js';
+import { formerNeighbours, returnTo } from './neighbours.js';
+import type { OverlayStore } from './overlay-store.js';
+import type { ReachabilityOptions } from './reachability.js';
+import { Reachability } from './reachability.js';
 
 const DHT_PROTOCOL = '/xspace/kad/1.0.0';
 
 export interface OverlayNodeOptions {
   /** Multiaddrs to listen on; port 0 picks one. */
   readonly listen: readonly string[];
-  /** Multiaddrs told to others in place of the listeners'. */
-  readonly announce?: readonly string[];
+  readonly reachability?: ReachabilityOptions | undefined;
   readonly logger: Logger;
   /** Without it the node gets a new identity. */
   readonly privateKey?: Ed25519PrivateKey;
+  /** Where known peers and values of the DHT are kept over restarts. */
+  readonly store?: OverlayStore | undefined;
 }
 
 /** Starts listening. Knows nobody yet. @throws Error that says on which address it cannot listen, and why */
 export async function startOverlayNode(options: OverlayNodeOptions): Promise<OverlayNode> {
   const privateKey = options.privateKey ?? (await generateKeyPair('Ed25519'));
+  const { reachability: how = {}, logger } = options;
+  const reachability = new Reachability(how, logger);
+  const { transport, peerDiscovery, addressSorter, connectionGater, services } = reachability.init;
   const libp2p = await createLibp2p({
     privateKey,
     start: false,
-    addresses: { listen: [...options.listen], announce: [...(options.announce ?? [])] },
-    datastore: new BoundedDatastore({
-      '/dht/provider': limits.MAX_STORED_PROVIDER_BYTES,
-      '/dht/record': limits.MAX_STORED_VALUE_BYTES,
-      '': limits.MAX_STORED_PEER_BYTES,
-    }),
-    transports: [tcp()],
+    addresses: { listen: [...options.listen], announce: [...(how.advertise ?? [])] },
+    datastore: await datastoreIn(options.store),
+    transports: [tcp(), transport],
+    peerDiscovery,
+    connectionGater,
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: limits.MAX_STREAM_WINDOW_BYTES } })],
     // Addresses would be forgotten after an hour, connected or not, and seeds could hand out nobody.
@@ -56,18 +62,38 @@ export async function startOverlayNode(options: OverlayNodeOptions): Promise<Ove
       addressDialTimeout: limits.ADDRESS_DIAL_TIMEOUT_MS,
       // Redialling is decided elsewhere: seeds by the SeedDialer, members by their links.
       reconnectRetries: 0,
+      addressSorter,
     },
-    services: { identify: identify(), ping: ping(), dht: kadDHT(dhtOptions()) },
+    services: { identify: identify(), ping: ping(), dht: kadDHT(dhtOptions()), ...services },
   });
+  const neighbours = await formerNeighbours(libp2p);
   try {
     await libp2p.start();
   } catch (cause) {
     await libp2p.stop();
     throw new Error(`the overlay cannot start: ${reasonsOf(cause)}`, { cause });
   }
+  const node = new OverlayNode(libp2p, privateKey, reachability, logger);
+  reachability.started(libp2p, (peer) => node.routing.admit(peer));
   // libp2p enters a node's own addresses a second after the start. Without them it names itself to nobody.
   await libp2p.peerStore.patch(libp2p.peerId, { multiaddrs: libp2p.getMultiaddrs() });
-  return new OverlayNode(libp2p, privateKey, options.logger);
+  returnTo(neighbours, node, logger);
+  return node;
+}
+
+/**
+ * Provider records are not kept: they are good for minutes, and kad-dht would announce this node again for spaces that
+ * it has not joined since.
+ */
+async function datastoreIn(store: OverlayStore | undefined): Promise<BoundedDatastore> {
+  const datastore = new BoundedDatastore({
+    '/dht/provider': { limitBytes: limits.MAX_STORED_PROVIDER_BYTES },
+    '/dht/record': { limitBytes: limits.MAX_STORED_VALUE_BYTES, store },
+    '/peers': { limitBytes: limits.MAX_STORED_PEER_BYTES, store },
+    '': { limitBytes: limits.MAX_STORED_OTHER_BYTES },
+  });
+  await datastore.load();
+  return datastore;
 }
 
 /** libp2p's message has a line per address, with the stack of its error below. */
@@ -116,21 +142,27 @@ export class OverlayNode {
   /** The peer id as a string. */
   readonly id: string;
   readonly routing: LiveRoutingTable;
+  readonly #reachability: Reachability;
 
   /** @internal Use `startOverlayNode`. */
-  constructor(libp2p: Libp2p<{ ping: Ping; dht: KadDHT }>, privateKey: Ed25519PrivateKey, logger: Logger) {
+  constructor(
+    libp2p: Libp2p<{ ping: Ping; dht: KadDHT }>,
+    privateKey: Ed25519PrivateKey,
+    reachability: Reachability,
+    logger: Logger,
+  ) {
     this.libp2p = libp2p;
     this.dht = libp2p.services.dht;
     this.privateKey = privateKey;
     this.peerId = libp2p.peerId;
     this.id = libp2p.peerId.toString();
     this.routing = new LiveRoutingTable(libp2p, logger);
+    this.#reachability = reachability;
   }
 
   /** Where others reach this node: multiaddrs with `/p2p/…`, at most MAX_ADDRESSES_PER_MEMBER. */
-  addresses(): string[] {
-    const addresses = this.libp2p.getMultiaddrs().slice(0, limits.MAX_ADDRESSES_PER_MEMBER);
-    return addresses.map((address) => address.toString());
+  addresses(): readonly string[] {
+    return this.#reachability.addresses;
   }
 
   /** How many other nodes can be asked. */
@@ -145,6 +177,7 @@ export class OverlayNode {
   }
 
   async stop(): Promise<void> {
+    this.#reachability.stop();
     this.routing.stop();
     await this.libp2p.stop();
   }

@@ -12,5 +12,6 @@ export async function openStream(
   options: AbortOptions = {},
 ): Promise<Stream> {
   await setImmediate();
-  return connection.newStream(protocol, options);
+  // Foreign relays may limit the connections that they relay.
+  return connection.newStream(protocol, { ...options, runOnLimitedConnection: true });
 }

@@ -3,3 +3,9 @@ export const CONTROL_PROTOCOL = '/xspace/control/1.0.0';
 export const MESSAGES_PROTOCOL = '/xspace/messages/1.0.0';
 export const LOOKUP_PROTOCOL = '/xspace/lookup/1.0.0';
 export const PROTOCOL_VERSION = 1;
+
+/** The highest version that both sides speak; undefined when there is none. */
+export function commonVersion(ours: readonly number[], theirs: readonly number[]): number | undefined {
+  const common = ours.filter((version) => theirs.includes(version));
+  return common.length === 0 ? undefined : Math.max(...common);
+}

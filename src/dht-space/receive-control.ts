@@ -12,12 +12,18 @@ import type { Attach, Control, Detach, Interest, Members, Synced } from './wire/
  * What peers say about spaces and points, brought to the spaces of this node.
  *
  * @param spaces by space id
+ * @param tombstoneOf the owner's word that the space was deleted, as signed
  * @throws Error when a peer says what it may not; its session is to end
  */
-export function receiveControl(link: Link, message: Control, spaces: ReadonlyMap<string, DhtSpace>): void {
+export function receiveControl(
+  link: Link,
+  message: Control,
+  spaces: ReadonlyMap<string, DhtSpace>,
+  tombstoneOf: (spaceId: string) => Uint8Array | undefined,
+): void {
   const { session } = link;
   if (session === undefined) return;
-  if (message.members !== undefined) onMembers(link, session, message.members, spaces);
+  if (message.members !== undefined) onMembers(link, session, message.members, spaces, tombstoneOf);
   else if (message.definitions !== undefined) {
     spaces.get(spaceIdFromBytes(message.definitions.spaceId))?.onDefinitions(message.definitions);
   } else if (message.synced !== undefined) onSynced(link, session, message.synced);
@@ -31,11 +37,16 @@ function onMembers(
   session: LinkSession,
   message: Members,
   spaces: ReadonlyMap<string, DhtSpace>,
+  tombstoneOf: (spaceId: string) => Uint8Array | undefined,
 ): void {
   const spaceId = spaceIdFromBytes(message.spaceId);
   const space = spaces.get(spaceId);
   if (space === undefined) {
-    // Nothing to tell about a space that this node is not in.
+    // Nothing to tell about a space that this node is not in, but that nobody is any more.
+    const manifest = tombstoneOf(spaceId);
+    if (manifest !== undefined) {
+      session.control.send({ definitions: { spaceId: message.spaceId, points: [], manifest } });
+    }
     session.sendChange((number) => ({ synced: { number, spaceId: spaceIdToBytes(spaceId) } }));
     return;
   }

@@ -43,7 +43,7 @@ const MANIFEST: Format<SpaceManifest> = {
   decode(payload, owner) {
     const { space, createdMs, access, sequence, expiresMs, deleted } = ManifestMessage.decode(payload);
     const word = ACCESS[access - 1];
-    if (word === undefined) throw malformed(`access ${access} is not known`);
+    if (word === undefined) throw unknownValue('access', access);
     return { kind: 'space-manifest', space, owner, createdMs, access: word, sequence, expiresMs, deleted };
   },
   check(record) {
@@ -65,6 +65,7 @@ const POINT: Format<PointRecord> = {
   },
   decode(payload, author) {
     const { spaceId, name, type, arguments: text, createdMs, ...rest } = PointMessage.decode(payload);
+    if (!POINT_TYPES.has(type)) throw unknownValue('type', type);
     const { sequence, expiresMs, closed, deleted } = rest;
     const definition = { name, type: type as PointType, arguments: utf8('arguments', text) };
     const times = { createdMs, sequence, expiresMs };
@@ -81,7 +82,7 @@ const POINT: Format<PointRecord> = {
   check(record) {
     checkName('name', record.name);
     checkCount('createdMs', record.createdMs);
-    if (!POINT_TYPES.has(record.type)) throw malformed(`type ${JSON.stringify(record.type)} is not known`);
+    if (!POINT_TYPES.has(record.type)) throw unknownValue('type', record.type);
     if (!isJsonObject(record.arguments)) throw malformed('arguments are not the JSON text of a table');
   },
 };
@@ -96,7 +97,7 @@ const MEMBER: Format<MemberRecord> = {
   },
   decode(payload, peer) {
     const { spaceId, epoch, sequence, expiresMs, addresses, points, left } = MemberMessage.decode(payload);
-    const texts = addresses.map(addressText);
+    const texts = addresses.flatMap(addressText);
     const version = { epoch, sequence, expiresMs };
     return {
       kind: 'member-record',
@@ -207,11 +208,15 @@ function utf8(field: string, bytes: Uint8Array): string {
   }
 }
 
-/** @throws Error also for octets whose text is no address again, such as those of a host without a name */
-function addressText(bytes: Uint8Array): string {
-  const text = multiaddr(bytes).toString();
-  multiaddr(text);
-  return text;
+/** Nothing for an address that is not understood here: the others may do. Its text has to be an address again. */
+function addressText(bytes: Uint8Array): string[] {
+  try {
+    const text = multiaddr(bytes).toString();
+    multiaddr(text);
+    return [text];
+  } catch {
+    return [];
+  }
 }
 
 function isJsonObject(text: string): boolean {
@@ -221,6 +226,12 @@ function isJsonObject(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** A later version may have more values; none at all is one in no version. */
+function unknownValue(field: string, value: string | number): RecordError {
+  const code = value === '' || value === 0 ? 'malformed' : 'unsupported';
+  return new RecordError(code, `${field} ${JSON.stringify(value).slice(0, MAX_NAME_BYTES)} is not known`);
 }
 
 function malformed(message: string): RecordError {

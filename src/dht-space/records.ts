@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import type { PointType } from '../overlay/index.js';
-import { signEnvelope, verifyEnvelope } from './envelope.js';
+import { RecordError, signEnvelope, verifyEnvelope } from './envelope.js';
 import { MAX_CLOCK_SKEW_MS, MAX_SIGNED_RECORD_BYTES } from './limits.js';
 import { checkTimes, decodePayload, encodePayload, payloadTypeOf, signerOf } from './record-payload.js';
 
@@ -93,6 +93,25 @@ export function open<K extends RecordKind>(kind: K, bytes: Uint8Array, now: numb
   const record = decodePayload(kind, payload, signer);
   checkTimes(record, now);
   return { record, bytes: own };
+}
+
+/**
+ * As `open`, but undefined for a record that whoever handed it over is not to blame for: it has run out on its way here,
+ * or says what only later versions understand.
+ *
+ * @throws RecordError
+ */
+export function openIfUsable<K extends RecordKind>(
+  kind: K,
+  bytes: Uint8Array,
+  now: number,
+): Sealed<RecordOf<K>> | undefined {
+  try {
+    return open(kind, bytes, now);
+  } catch (error) {
+    if (error instanceof RecordError && (error.code === 'expired' || error.code === 'unsupported')) return;
+    throw error;
+  }
 }
 
 /** Whether a record opened or sealed earlier is still good; it may have been kept for a while. */

@@ -1,7 +1,9 @@
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { multiaddr } from '@multiformats/multiaddr';
 import type { Logger } from '../overlay/index.js';
 import { SpaceError } from '../overlay/index.js';
 import { backoffMs } from './backoff.js';
+import type { KnownMember } from './known-spaces.js';
 import { DIAL_TIMEOUT_MS, SEED_GRACE_MS, SEED_PATIENCE_MS, SUSPECT_TIMEOUT_MS } from './limits.js';
 import type { OverlayNode } from './node.js';
 import { timeLimit } from './time-limit.js';
@@ -25,6 +27,14 @@ interface Seed {
   state: SeedState;
 }
 
+export interface SeedJoinOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Members known from before, who are dialled once, beside the seeds. */
+  readonly known?: readonly KnownMember[];
+  /** To reach nobody is right where no seeds are given: this node founds the overlay. */
+  readonly mayFound?: boolean;
+}
+
 /** Dials seeds: at first for whoever joins, then in the background for as long as a space needs them. */
 export class SeedDialer {
   readonly #node: OverlayNode;
@@ -46,26 +56,32 @@ export class SeedDialer {
   }
 
   /**
-   * Dials all seeds at once; resolves with the peer ids reached so far, SEED_GRACE_MS after the first of them. The
-   * seeds are redialled in the background until `forget` was called as often as `join`. A seed that is this node
-   * itself is skipped.
+   * Dials all seeds and known members at once; resolves with the peer ids reached so far, SEED_GRACE_MS after the first
+   * of them. The seeds are redialled in the background until `forget` was called as often as `join`. A seed that is this
+   * node itself is skipped.
    *
-   * @throws SpaceError `not-found`, listing every seed with its cause, when none was reached and this node knows
+   * @throws SpaceError `not-found`, listing every seed with its cause, when nobody was reached and this node knows
    * nobody else; the seeds are forgotten then
    */
-  async join(seeds: readonly Multiaddr[], signal?: AbortSignal): Promise<readonly string[]> {
+  async join(
+    seeds: readonly Multiaddr[],
+    { signal, known = [], mayFound = false }: SeedJoinOptions = {},
+  ): Promise<readonly string[]> {
     const joined = seeds.map((address) => this.#retain(address));
     const dialled = joined.filter((seed) => seed.state.is !== 'self');
-    await this.#settled(
-      dialled.map((seed) => this.#reach(seed)),
-      signal,
-    );
-    const reached = dialled.flatMap(({ state }) => (state.is === 'reached' ? [state.peer] : []));
+    const reached = new Set<string>();
+    const meetings = known.map((member) => this.#meet(member));
+    for (const meeting of meetings)
+      void meeting.then((outcome) => 'peer' in outcome && reached.add(outcome.peer));
+    await this.#settled([...dialled.map((seed) => this.#reach(seed)), ...meetings], signal);
+    for (const { state } of dialled) if (state.is === 'reached') reached.add(state.peer);
     const others = joined.filter(({ state }) => state.is !== 'self');
-    if (reached.length > 0 || others.length === 0 || this.#node.knows() > 0) return reached;
+    const isFounder = others.length === 0 && (mayFound || known.length === 0);
+    if (reached.size > 0 || isFounder || this.#node.knows() > 0) return [...reached];
     const causes = this.unreached(seeds);
     this.forget(seeds);
-    throw new SpaceError('not-found', `no seed could be reached: ${causes}`, { cause: signal?.reason });
+    const noSeed = causes === '' ? 'nobody could be reached' : `no seed could be reached: ${causes}`;
+    throw new SpaceError('not-found', `${noSeed}${triedText(known)}`, { cause: signal?.reason });
   }
 
   /** The seeds that could not be reached, each with its cause, for people; empty when all were. */
@@ -87,6 +103,21 @@ export class SeedDialer {
   stop(): void {
     this.#stopped.abort();
     for (const seed of [...this.#seeds.values()]) this.#drop(seed);
+  }
+
+  /** Dials a member that was known before; it may be gone, or elsewhere. */
+  async #meet({ peer, addresses }: KnownMember): Promise<Outcome> {
+    const { libp2p, routing } = this.#node;
+    try {
+      const signal = timeLimit(DIAL_TIMEOUT_MS, this.#stopped.signal);
+      const { remotePeer } = await libp2p.dial(addresses.map(multiaddr), { signal });
+      if (remotePeer.toString() !== peer) throw new Error(`${remotePeer} answered in its place`);
+      await routing.admit(remotePeer).catch(() => {}); // the DHT gets to know it by itself later
+      return { peer };
+    } catch (error) {
+      this.#logger.debug({ peer, error }, 'a member known from before was not reached');
+      return { error };
+    }
   }
 
   #retain(address: Multiaddr): Seed {
@@ -213,6 +244,11 @@ export class SeedDialer {
     const own = this.#node.addresses();
     return own.some((candidate) => candidate === text || candidate === `${text}/p2p/${this.#node.id}`);
   }
+}
+
+/** For people, at the end of an error. */
+export function triedText(known: readonly KnownMember[]): string {
+  return known.length === 0 ? '' : `; members known from before and tried: ${known.length}`;
 }
 
 function causeOf(state: SeedState): string {

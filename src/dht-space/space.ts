@@ -6,11 +6,13 @@ import { allLinked } from './all-linked.js';
 import type { DefinitionsHost } from './definitions.js';
 import { Definitions, definitionOf } from './definitions.js';
 import type { Directory } from './directory.js';
+import { HeldManifest } from './held-manifest.js';
 import {
   CONTROL_PART_BYTES,
   DISCOVERY_INTERVAL_MS,
   DISCOVERY_LIMIT_MS,
   FIRST_DISCOVERY_MS,
+  LONELY_DISCOVERY_INTERVAL_MS,
   MANIFEST_VALIDITY_MS,
 } from './limits.js';
 import type { Link } from './link.js';
@@ -24,7 +26,7 @@ import { inParts } from './parts.js';
 import type { PointHost } from './point.js';
 import { DhtPoint } from './point.js';
 import type { PointRecord, Sealed, SpaceManifest } from './records.js';
-import { open, RecordError, seal, spaceIdOf, spaceIdToBytes } from './records.js';
+import { seal, spaceIdOf, spaceIdToBytes } from './records.js';
 import { timeLimit } from './time-limit.js';
 import type { Definitions as DefinitionsMessage, FoundSpace } from './wire/control.js';
 
@@ -37,6 +39,8 @@ export interface SpaceEnvironment {
   nextPointNumber(): number;
   /** Asks this peer for the space, and learns what it says. */
   ask(peer: string): Promise<void>;
+  /** Dials the members that were known before; the peer ids of those who answer. */
+  meetKnown(space: DhtSpace): Promise<readonly string[]>;
   /** Nothing holds the space any more. */
   ended(space: DhtSpace): void;
 }
@@ -51,7 +55,7 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   /** Seeds given for this space; they are redialled until it ends. */
   readonly seeds: Multiaddr[] = [];
   readonly #environment: SpaceEnvironment;
-  #manifest: Sealed<SpaceManifest>;
+  readonly #manifest: HeldManifest;
   readonly #definitions: Definitions;
   readonly #points = new Map<string, DhtPoint>();
   /** Points that the last participant known has left, and nobody has closed as far as this node knows. */
@@ -69,10 +73,19 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     this.owner = manifest.record.owner;
     this.spaceId = spaceIdOf(this.name, this.owner);
     this.self = environment.node.id;
-    this.#manifest = manifest;
+    this.#manifest = new HeldManifest(manifest, () => this.#manifestChanged());
     this.#environment = environment;
     this.members = new Members(this.spaceId, environment, this);
     this.#definitions = new Definitions(this, environment);
+  }
+
+  get manifest(): Sealed<SpaceManifest> {
+    return this.#manifest.sealed;
+  }
+
+  /** The owner's word that it was deleted; undefined: it was not, as far as this node knows. */
+  get tombstone(): Sealed<SpaceManifest> | undefined {
+    return this.#manifest.tombstone;
   }
 
   get gone(): boolean {
@@ -83,17 +96,17 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   enter(): void {
     const { directory, links } = this.#environment;
     this.members.tell([]);
-    directory.keepManifest(this.#manifest);
+    directory.keepManifest(this.manifest, (by) => this.#manifest.replace(by));
     this.#nextDiscoveryMs = links.now() + links.random() * FIRST_DISCOVERY_MS;
   }
 
   /** What a newcomer is handed, as far as it goes into so many octets: members first, who know the rest. */
   found(limitBytes: number): FoundSpace {
-    const leftBytes = limitBytes - this.#manifest.bytes.length;
+    const leftBytes = limitBytes - this.manifest.bytes.length;
     const [members = []] = inParts(this.members.records, recordBytes, leftBytes / 2);
     const memberBytes = members.reduce((sum, record) => sum + recordBytes(record), 0);
     const [points = []] = inParts(this.#definitions.records, recordBytes, leftBytes - memberBytes);
-    return { manifest: this.#manifest.bytes, members, points };
+    return { manifest: this.manifest.bytes, members, points };
   }
 
   /** What another member handed over, or told since. @throws RecordError when it is no signed record of this space */
@@ -158,7 +171,7 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   /** Deletes the space everywhere; only its owner can. */
   async deleteSpace(): Promise<void> {
     const { links, node, directory } = this.#environment;
-    const { record } = this.#manifest;
+    const { record } = this.manifest;
     const deleted: SpaceManifest = {
       ...record,
       sequence: record.sequence + 1,
@@ -166,7 +179,7 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
       deleted: true,
     };
     const sealed = seal(deleted, node.privateKey);
-    this.#setManifest(sealed);
+    this.#manifest.replace(sealed);
     await directory.putManifest(sealed).catch(() => {});
   }
 
@@ -250,7 +263,8 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     this.#closeDeserted();
     this.#definitions.expire(nowMs);
     if (nowMs < this.#nextDiscoveryMs) return;
-    this.#nextDiscoveryMs = nowMs + DISCOVERY_INTERVAL_MS;
+    const isAlone = this.members.others.length === 0;
+    this.#nextDiscoveryMs = nowMs + (isAlone ? LONELY_DISCOVERY_INTERVAL_MS : DISCOVERY_INTERVAL_MS);
     void this.discover();
   }
 
@@ -282,18 +296,13 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   }
 
   #learnManifest(bytes: Uint8Array): void {
-    if (Buffer.compare(this.#manifest.bytes, bytes) === 0) return;
-    const sealed = open('space-manifest', bytes, this.#environment.links.now());
-    const { space, owner, sequence } = sealed.record;
-    if (spaceIdOf(space, owner) !== this.spaceId)
-      throw new RecordError('malformed', 'a manifest of another space');
-    if (sequence > this.#manifest.record.sequence) this.#setManifest(sealed);
+    this.#manifest.learn(bytes, this.#environment.links.now());
   }
 
-  #setManifest(sealed: Sealed<SpaceManifest>): void {
-    this.#manifest = sealed;
+  #manifestChanged(): void {
+    if (this.gone) return;
     for (const session of this.#sessions()) this.#sendDefinitions(session, [], true);
-    if (!sealed.record.deleted) return;
+    if (this.#manifest.tombstone === undefined) return;
     for (const point of this.#points.values())
       point.deleted(`exchange space '${this.name}' was deleted by its owner`);
     this.#points.clear();
@@ -333,7 +342,7 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   }
 
   #sendDefinitions(session: LinkSession, points: readonly Uint8Array[], withManifest: boolean): void {
-    const manifest = withManifest ? this.#manifest.bytes : new Uint8Array(0);
+    const manifest = withManifest ? this.manifest.bytes : new Uint8Array(0);
     session.control.send({
       definitions: { spaceId: spaceIdToBytes(this.spaceId), points: [...points], manifest },
     });
@@ -346,6 +355,10 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     const { directory, logger } = this.#environment;
     const limit = timeLimit(DISCOVERY_LIMIT_MS);
     try {
+      if (this.members.others.length === 0) {
+        const met = await this.#environment.meetKnown(this);
+        await Promise.race([Promise.all(met.map((peer) => this.#ask(peer))), aborted(limit)]);
+      }
       // The directory repeats it.
       if (!this.#announced) {
         this.#announced = true;

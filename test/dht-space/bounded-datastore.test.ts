@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { BoundedDatastore } from '../../src/dht-space/bounded-datastore.js';
 import { STORED_ENTRY_BYTES } from '../../src/dht-space/limits.js';
+import { OverlayStore } from '../../src/dht-space/overlay-store.js';
+import { eventually } from '../support/eventually.js';
+import { teardown } from '../support/teardown.js';
+import { newFolder } from './data-folder.js';
+import { LogStub } from './log-stub.js';
 
 type Key = Parameters<BoundedDatastore['put']>[0];
 
@@ -17,11 +22,30 @@ function names(store: BoundedDatastore, prefix?: string): string[] {
 /** With room for so many entries of the form `/dht/1`, and their names in them. */
 function filled(entries: { readonly [prefix: string]: number }, ...names: string[]): BoundedDatastore {
   const entryBytes = STORED_ENTRY_BYTES + 2 * '/dht/1'.length;
-  const limits = Object.entries(entries).map(([prefix, count]) => [prefix, count * entryBytes] as const);
-  const store = new BoundedDatastore(Object.fromEntries(limits));
+  const sections = Object.entries(entries).map(([prefix, count]) => [
+    prefix,
+    { limitBytes: count * entryBytes },
+  ]);
+  const store = new BoundedDatastore(Object.fromEntries(sections));
   for (const name of names) store.put(key(name), Buffer.from(name));
   return store;
 }
+
+it('a section with a store has after a restart what was put, not deleted and not pushed out', async () => {
+  const store = await OverlayStore.open(await newFolder(), new LogStub());
+  teardown(() => store.close());
+  const sections = { '/kept': { limitBytes: 2 * 300, store }, '': { limitBytes: 900 } };
+  const before = new BoundedDatastore(sections);
+  for (const name of ['/kept/1', '/kept/2', '/kept/3', '/kept/4', '/not/1'])
+    before.put(key(name), Buffer.from(name));
+  before.delete(key('/kept/3'));
+  const after = new BoundedDatastore(sections);
+  await eventually(async () => {
+    await after.load();
+    expect(names(after)).toEqual(['/kept/4']);
+  });
+  expect(Buffer.from(after.get(key('/kept/4'))).toString()).toBe('/kept/4');
+});
 
 describe('a bounded datastore', () => {
   it('gives back what was put, and throws a NotFoundError for the rest', () => {

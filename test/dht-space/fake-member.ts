@@ -78,7 +78,7 @@ export class FakeMember {
       opened: (link) => {
         for (const space of link.spaces) this.spaces.get(space)?.linked(link);
       },
-      received: (link, message) => receiveControl(link, message, this.spaces),
+      received: (link, message) => receiveControl(link, message, this.spaces, () => undefined),
       dead: (link) => {
         for (const space of link.spaces) this.spaces.get(space)?.members.dead(link.peer);
       },
@@ -93,6 +93,7 @@ export class FakeMember {
       logger,
       nextPointNumber: () => ++numbers,
       ask: async () => {},
+      meetKnown: async () => [],
       ended: (space) => void this.spaces.delete(space.spaceId),
     });
     this.spaces.set(this.space.spaceId, this.space);

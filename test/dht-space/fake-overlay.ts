@@ -1,7 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Connection, Ed25519PrivateKey, PeerId, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
+import type { Multiaddr } from '@multiformats/multiaddr';
 import type { OverlayNode } from '../../src/dht-space/node.js';
+import { relayOf } from '../../src/dht-space/relayed.js';
 import type { Random } from '../support/random.js';
 import { FakeStream } from './fake-stream.js';
 
@@ -78,6 +80,10 @@ export class FakeNode {
   readonly handlers = new Map<string, Handler>();
   /** A node that is cut off can neither dial nor be dialled. */
   reachable = true;
+  /** Of its addresses only those through a relay lead to it. */
+  behindNat = false;
+  /** What it tells others of where it is. */
+  addresses: readonly string[] = [];
   dials = 0;
 
   constructor(id: string, overlay: FakeOverlay, key: Ed25519PrivateKey | undefined) {
@@ -92,9 +98,16 @@ export class FakeNode {
       unhandle: async (protocols: string[]) => {
         for (const protocol of protocols) this.handlers.delete(protocol);
       },
-      dial: (peer: PeerId, options: { signal: AbortSignal }) => this.#dial(peer, options.signal),
+      dial: (target: PeerId | readonly Multiaddr[], options: { signal: AbortSignal }) =>
+        this.#dial(target, options.signal),
+      getPeers: () => [],
     };
-    return { id: this.id, privateKey: this.#key, addresses: () => [], libp2p } as unknown as OverlayNode;
+    return {
+      id: this.id,
+      privateKey: this.#key,
+      addresses: () => this.addresses,
+      libp2p,
+    } as unknown as OverlayNode;
   }
 
   /** Breaks all connections, as a crash of the network does. */
@@ -104,28 +117,35 @@ export class FakeNode {
     }
   }
 
-  async #dial(peer: PeerId, signal: AbortSignal): Promise<Connection> {
+  async #dial(target: PeerId | readonly Multiaddr[], signal: AbortSignal): Promise<Connection> {
     this.dials += 1;
     await turn();
     signal.throwIfAborted();
-    const other = this.overlay.find(peer.toString());
+    const [address] = 'type' in target ? [] : target;
+    const isRelayed = address !== undefined && relayOf(address) !== undefined;
+    const other = this.overlay.find(address?.getComponents().at(-1)?.value ?? target.toString());
     if (!this.reachable || !other?.reachable) throw new Error('ECONNREFUSED');
     for (const open of this.overlay.connections) {
-      if (open.ends.includes(this) && open.ends.includes(other)) return open.as(this);
+      const isGoodEnough = open.isDirect || address === undefined || isRelayed;
+      if (isGoodEnough && open.ends.includes(this) && open.ends.includes(other)) return open.as(this);
     }
-    return new FakeConnection(this, other).as(this);
+    if (other.behindNat && !isRelayed) throw new Error('ETIMEDOUT');
+    return new FakeConnection(this, other, !isRelayed).as(this);
   }
 }
 
 /** One connection, as both of its ends see it. */
 export class FakeConnection {
   readonly ends: readonly [FakeNode, FakeNode];
+  /** Over no relay. */
+  readonly isDirect: boolean;
   /** With whose they are. */
   readonly #streams = new Map<FakeStream, FakeNode>();
   readonly #views: readonly [Connection, Connection];
 
-  constructor(dialler: FakeNode, other: FakeNode) {
+  constructor(dialler: FakeNode, other: FakeNode, isDirect = true) {
     this.ends = [dialler, other];
+    this.isDirect = isDirect;
     this.#views = [this.#view(dialler, other), this.#view(other, dialler)];
     dialler.overlay.connections.add(this);
   }
@@ -143,9 +163,15 @@ export class FakeConnection {
   }
 
   #view(own: FakeNode, other: FakeNode): Connection {
+    const isOpen = (): boolean => own.overlay.connections.has(this);
     const view = {
       remotePeer: peerIdFromString(other.id),
+      get status() {
+        return isOpen() ? 'open' : 'closed';
+      },
+      direct: this.isDirect,
       newStream: (protocol: string) => this.#newStream(protocol, own, other),
+      close: async () => this.abort(new Error('closed'), own),
       abort: (cause: Error) => this.abort(cause, own),
     };
     return view as unknown as Connection;

@@ -54,6 +54,8 @@ export class Peer {
   readonly memory = new MemoryStub();
   readonly received: string[] = [];
   readonly dead: string[] = [];
+  /** What it knows of where others are, without their peer ids. Without any they are dialled by these. */
+  addresses: readonly string[] = [];
   /** Called whenever a session has begun. */
   opened = (): void => {};
   readonly #seen = new SeenMessages();
@@ -66,9 +68,9 @@ export class Peer {
       name: `node ${id.slice(-4)}`,
       logger: this.log,
       memory: this.memory,
-      addresses: () => [],
+      addresses: (peer) => this.addresses.map((address) => `${address}/p2p/${peer}`),
       opened: (link) => this.#takePart(link),
-      received: (link, message) => receiveControl(link, message, new Map()),
+      received: (link, message) => receiveControl(link, message, new Map(), () => undefined),
       dead: (link) => this.dead.push(link.peer),
       now: () => clock.nowMs,
       random: () => random.int(1000) / 20_000,

@@ -48,12 +48,12 @@ describe('a greeting', () => {
     [
       'of another version',
       [{ hello: { ...hello, versions: [2, 3] } }],
-      /no common version: the other side speaks 2, 3/,
+      /no common version: the other side speaks 2, 3, this one 1/,
     ],
     [
       'of no version',
       [{ hello: { ...hello, versions: [] } }],
-      /no common version: the other side speaks none/,
+      /no common version: the other side speaks none, this one 1/,
     ],
     ['that is none', [{ ping: { nonce: 1 } }], /the first control message is no greeting/],
     ['that is empty', [{}], /the first control message is no greeting/],
@@ -72,7 +72,7 @@ describe('a greeting', () => {
     intruder.send({ hello: { ...hello, versions: [9] } });
     await eventually(() =>
       expect(intruder.received.map(({ goodbye }) => goodbye?.reason)).toContainEqual(
-        expect.stringContaining('1 is spoken here'),
+        expect.stringContaining('this side speaks 1, yours 9'),
       ),
     );
   });
@@ -139,7 +139,7 @@ describe('a greeting', () => {
     a.links.share(other.id, SPACE);
     await eventually(() => expect(greetings).toBeGreaterThan(2));
     const causes = a.log.about('could not link').map(({ level, fields }) => `${level} ${fields.cause}`);
-    expect(causes[0]).toBe('info no common version: the other side speaks 7');
+    expect(causes[0]).toBe('info no common version: the other side speaks 7, this one 1');
     expect(causes.slice(1).every((cause) => cause.startsWith('debug'))).toBe(true);
     a.links.unshare(other.id, SPACE);
   });

@@ -72,6 +72,28 @@ describe('the members of a space', () => {
     });
   });
 
+  it('hear where a member is reached since, once', async () => {
+    const { members, clock } = await startMembers(3);
+    const [a, b, c] = members as [FakeMember, FakeMember, FakeMember];
+    b.meet(a);
+    c.meet(b);
+    await eventually(() => expect(members.map((one) => knownTo(one).length)).toEqual([2, 2, 2]));
+    const known = ({ space }: FakeMember) => space.members.others.find(({ peer }) => peer === a.node.id);
+    const before = known(c)?.sequence ?? 0;
+
+    a.node.addresses = ['/ip4/192.0.2.7/tcp/4672'];
+    a.space.tick(clock.nowMs);
+    await eventually(() => {
+      for (const one of [b, c]) expect(known(one)?.addresses).toEqual(a.node.addresses);
+    });
+    const told = known(c)?.sequence ?? 0;
+    expect(told).toBeGreaterThan(before);
+    for (let tick = 0; tick < 3; tick += 1) a.space.tick(clock.nowMs);
+    a.space.members.tell(['later']);
+    await eventually(() => expect(known(c)?.points).toEqual(['later']));
+    expect(known(c)?.sequence).toBe(told + 1);
+  });
+
   it('hear of points and of who leaves, and link those no more', async () => {
     const { members } = await startMembers(3);
     const [a, b, c] = members as [FakeMember, FakeMember, FakeMember];

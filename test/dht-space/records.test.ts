@@ -106,9 +106,14 @@ describe('a signed record', () => {
     ['a negative sequence', { sequence: -1 }],
     ['arguments that are not JSON', { arguments: '{' }],
     ['arguments that are a list', { arguments: '[]' }],
-    ['an unknown type', { type: 'x-random' as PointRecord['type'] }],
+    ['no type', { type: '' as PointRecord['type'] }],
   ])('is not made with %s', (_, changes) => {
     expect(() => point(alice, changes)).toThrow(expect.objectContaining({ code: 'malformed' }));
+  });
+
+  it('is not made with a type that only a later version has', () => {
+    const type = 'x-random' as PointRecord['type'];
+    expect(() => point(alice, { type })).toThrow(expect.objectContaining({ code: 'unsupported' }));
   });
 
   it('is refused when its signer signed nonsense', () => {

@@ -76,9 +76,51 @@ describe('joining through seeds', () => {
     await once(server, 'listening');
     const joiner = await startPeer();
     const silent = seeds(`127.0.0.1:${(server.address() as AddressInfo).port}`);
-    await expect(joiner.seeds.join(silent, AbortSignal.timeout(20))).rejects.toMatchObject({
+    await expect(joiner.seeds.join(silent, { signal: AbortSignal.timeout(20) })).rejects.toMatchObject({
       code: 'not-found',
       message: expect.stringContaining('no answer yet'),
+    });
+  });
+});
+
+describe('members known from before', () => {
+  const memberOf = ({ node }: Peer) => ({ peer: node.id, addresses: node.addresses() });
+
+  it('stand in for seeds that are dead, and get into the routing table', async () => {
+    const [joiner, member, gone] = [await startPeer(), await startPeer(), await startPeer()];
+    const known = [memberOf(gone), memberOf(member)];
+    await gone.stop();
+    const reached = await joiner.seeds.join(seeds(await deadAddress()), { known });
+    expect(reached).toEqual([member.node.id]);
+    expect(joiner.node.routing.size).toBe(1);
+  });
+
+  it('do not count when somebody else has their address', async () => {
+    const [joiner, stranger, other] = [await startPeer(), await startPeer(), await startPeer()];
+    const addresses = stranger.node.addresses().map((address) => address.replace(/\/p2p\/.*/, ''));
+    for (const told of [addresses, addresses.map((address) => `${address}/p2p/${other.node.id}`)]) {
+      const known = [{ peer: other.node.id, addresses: told }];
+      await joiner.seeds.join([], { known, mayFound: true }).then((reached) => expect(reached).toEqual([]));
+    }
+  });
+
+  it('with addresses that make no sense are no reason to fail', async () => {
+    const [joiner, seed] = [await startPeer(), await startPeer()];
+    const known = [
+      { peer: seed.node.id, addresses: ['nonsense'] },
+      { peer: 'nobody', addresses: [] },
+    ];
+    expect(await joiner.seeds.join(seeds(seed.address), { known })).toEqual([seed.node.id]);
+  });
+
+  it('that are all gone fail a join, but not whoever may found the overlay', async () => {
+    const [joiner, gone] = [await startPeer(), await startPeer()];
+    const known = [memberOf(gone)];
+    await gone.stop();
+    expect(await joiner.seeds.join([], { known, mayFound: true })).toEqual([]);
+    await expect(joiner.seeds.join([], { known })).rejects.toMatchObject({
+      code: 'not-found',
+      message: 'nobody could be reached; members known from before and tried: 1',
     });
   });
 });

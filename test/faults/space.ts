@@ -13,7 +13,7 @@ export interface App {
 }
 
 /** Connects an amqplib app with an exclusive queue that is being consumed. */
-export async function openApp(node: NodeProcess): Promise<App> {
+export async function openApp(node: Pick<NodeProcess, 'amqpUrl'>): Promise<App> {
   const connection = await connect(node.amqpUrl);
   connection.on('error', () => undefined); // nodes are killed here
   teardown(() => connection.close().catch(() => undefined));

@@ -39,6 +39,11 @@ const tools = {
   },
   openssl: { install: 'apt-get install openssl', check: ['openssl', 'version'] },
   ss: { install: 'apt-get install iproute2', check: ['ss', '--version'] },
+  nftables: { install: 'apt-get install nftables iproute2', check: ['nft', '--version'] },
+  'network namespaces': {
+    install: 'sudo --preserve-env, or another way to be root',
+    check: ['unshare', '--net', 'true'],
+  },
 } as const satisfies Record<string, Tool>;
 
 /**

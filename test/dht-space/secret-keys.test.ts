@@ -1,0 +1,177 @@
+import type { Stream } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ControlStream } from '../../src/dht-space/control-stream.js';
+import { interestDigest, routingKeyToken } from '../../src/dht-space/interest-wire.js';
+import { CONTROL_PROTOCOL, MESSAGES_PROTOCOL } from '../../src/dht-space/protocol.js';
+import { spaceIdToBytes } from '../../src/dht-space/records.js';
+import type { Control, Pattern } from '../../src/dht-space/wire/control.js';
+import type { PointDefinition } from '../../src/overlay/index.js';
+import { outgoing, pattern } from '../overlay/messages.js';
+import { eventually } from '../support/eventually.js';
+import { Random, seed } from '../support/random.js';
+import { FakeMember } from './fake-member.js';
+import type { FakeNode } from './fake-overlay.js';
+import { FakeOverlay } from './fake-overlay.js';
+import type { Identity } from './fixtures.js';
+import { identities, manifest, member, NOW } from './fixtures.js';
+import { HELLO } from './stranger.js';
+
+const MAILBOX: PointDefinition = { name: 'mailbox', type: 'direct', arguments: {} };
+
+let people: readonly Identity[];
+
+beforeAll(async () => {
+  people = await identities(3);
+});
+
+/** A participant that asks for what it likes, and keeps every octet that anybody sends it. */
+class Eavesdropper {
+  readonly octets: Buffer[] = [];
+  /** Control messages of everybody. */
+  readonly heard: Control[] = [];
+  readonly #node: FakeNode;
+  readonly #identity: Identity;
+  readonly #controls = new Map<FakeMember, ControlStream>();
+  #number = 0;
+
+  constructor(overlay: FakeOverlay, identity: Identity) {
+    this.#identity = identity;
+    this.#node = overlay.start(identity.id);
+    this.#node.handlers.set(MESSAGES_PROTOCOL, (stream) => this.#keep(stream));
+  }
+
+  get everything(): Buffer {
+    return Buffer.concat(this.octets);
+  }
+
+  /** What it has been told of others' interest. */
+  get tokens(): readonly Buffer[] {
+    return this.heard.flatMap(({ interest }) => interest?.added.map(({ token }) => Buffer.from(token)) ?? []);
+  }
+
+  /** Becomes a member, and a participant of the point, in this one's eyes. */
+  async participate(at: FakeMember): Promise<void> {
+    const { libp2p } = this.#node.asOverlayNode;
+    const signal = AbortSignal.timeout(1000);
+    const connection = await libp2p.dial(peerIdFromString(at.node.id), { signal });
+    const stream = await connection.newStream(CONTROL_PROTOCOL);
+    this.#keep(stream);
+    const control = new ControlStream(stream);
+    control.onMessage = (message) => {
+      this.heard.push(message);
+      const { number } = message.attach ?? message.interest ?? message.synced ?? message.detach ?? {};
+      if (number !== undefined) control.send({ settled: { number } });
+    };
+    control.start();
+    this.#controls.set(at, control);
+    const { name: point, type } = MAILBOX;
+    const record = member(this.#identity, { spaceId: at.space.spaceId, points: [point], addresses: [] });
+    const spaceId = spaceIdToBytes(at.space.spaceId);
+    control.send({ hello: { ...HELLO, credit: 2 ** 31 } });
+    control.send({ members: { spaceId, records: [record.bytes], digest: [], wanted: [] } });
+    control.send({ attach: { number: ++this.#number, id: 1, spaceId, point, type } });
+  }
+
+  vanish(): void {
+    this.#node.breakConnections();
+  }
+
+  /** Asks for what has these tokens. */
+  ask(at: FakeMember, tokens: readonly Buffer[]): void {
+    const added = tokens.map(
+      (token): Pattern => ({ routingKey: '', arguments: '', token, everything: false }),
+    );
+    const digest = tokens
+      .map((token) => interestDigest({ routingKey: token.toString('hex'), arguments: {} }))
+      .reduce((all, one) => all ^ one, 0n);
+    const number = ++this.#number;
+    this.#controls.get(at)?.send({ interest: { number, id: 1, snapshot: true, added, removed: [], digest } });
+  }
+
+  /** Asks for a key that it knows, as an honest participant does. */
+  askForKey(at: FakeMember, key: string, ...replayed: readonly Buffer[]): void {
+    const own = routingKeyToken(key, at.space.spaceId, MAILBOX.name, this.#identity.id);
+    this.ask(at, [Buffer.from(own, 'hex'), ...replayed]);
+  }
+
+  #keep(stream: Stream): void {
+    stream.addEventListener('message', ({ data }) => void this.octets.push(Buffer.from(data.subarray())));
+  }
+}
+
+/** Two members that write to each other's mailboxes, and one who is with them in the point. */
+async function scene(): Promise<{ alice: FakeMember; bob: FakeMember; eve: Eavesdropper }> {
+  const [owner, other, stranger] = people as [Identity, Identity, Identity];
+  const overlay = new FakeOverlay(new Random(seed));
+  const clock = { nowMs: NOW };
+  const space = manifest(owner);
+  const alice = await FakeMember.start(overlay, owner, space, { clock });
+  const bob = await FakeMember.start(overlay, other, space, { clock });
+  bob.meet(alice);
+  for (const one of [alice, bob]) await one.join(MAILBOX, `of ${one.node.id}`);
+  const eve = new Eavesdropper(overlay, stranger);
+  await eve.participate(alice);
+  await eve.participate(bob);
+  return { alice, bob, eve };
+}
+
+/** How many patterns somebody holds of each other participant. */
+function known(by: FakeMember): number[] {
+  return (
+    by.session
+      ?.status()
+      .participants.map(({ interest }) => interest)
+      .sort() ?? []
+  );
+}
+
+describe('a participant of a direct point', () => {
+  it('that replays the tokens of another one gets nothing by them', async () => {
+    const { alice, bob, eve } = await scene();
+    await bob.session?.addInterest(pattern('secret'));
+    await eventually(() => expect(eve.tokens.length).toBeGreaterThanOrEqual(3));
+    eve.askForKey(alice, 'public', ...eve.tokens);
+    await eventually(() => expect(known(alice)).toEqual([2, 1 + eve.tokens.length]));
+    alice.session?.publish(outgoing('secret', 'for bob alone'));
+    alice.session?.publish(outgoing(`of ${bob.node.id}`, 'for bob as well'));
+    alice.session?.publish(outgoing('public', 'for whoever knows the key'));
+    await eventually(() => expect(bob.received).toEqual(['for bob alone', 'for bob as well']));
+    await eventually(() => expect(eve.everything.includes('for whoever knows the key')).toBe(true));
+    expect(eve.everything.includes('for bob')).toBe(false);
+  });
+
+  it('is shown no routing key that nobody published to it, whatever the others do', async () => {
+    const { alice, bob, eve } = await scene();
+    eve.askForKey(alice, 'public');
+    eve.askForKey(bob, 'public');
+    const keys = Array.from({ length: 50 }, (_, index) => `secret of mailbox ${index}`);
+    await eventually(() => expect([...known(alice), ...known(bob)]).toEqual([1, 1, 1, 1]));
+    for (const [index, key] of keys.entries()) {
+      const [reader, writer] = index % 2 === 0 ? [alice, bob] : [bob, alice];
+      await reader.session?.addInterest(pattern(key));
+      writer.session?.publish(outgoing(key, `letter ${index}`));
+      writer.session?.publish(outgoing('public', `news ${index}`));
+      if (index % 5 === 0) reader.session?.removeInterest(pattern(key));
+    }
+    // It comes back, and is told all anew.
+    const told = eve.tokens.length;
+    eve.vanish();
+    await eve.participate(alice);
+    await eve.participate(bob);
+    eve.askForKey(alice, 'public');
+    await eventually(() => expect(eve.tokens.length).toBeGreaterThanOrEqual(told + 42));
+    alice.session?.publish(outgoing('public', 'the last'));
+    await eventually(() => expect(eve.everything.includes('the last')).toBe(true));
+    expect([...alice.received, ...bob.received].length).toBe(keys.length);
+    const { everything } = eve;
+    expect(everything.includes('news 49')).toBe(true);
+    expect(everything.includes('letter')).toBe(false);
+    for (const key of [...keys, `of ${alice.node.id}`, `of ${bob.node.id}`]) {
+      for (const encoding of ['utf8', 'hex', 'base64'] as const) {
+        const text = Buffer.from(key).toString(encoding);
+        expect(everything.includes(text), text).toBe(false);
+      }
+    }
+  });
+});
