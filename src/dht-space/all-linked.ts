@@ -30,7 +30,8 @@ async function linked(link: Link | undefined, spaceId: string): Promise<void> {
     await session.settlement.synced(spaceId);
     // What ends this side's telling is acknowledged, and so after the other side's answer to the digest before it.
     await session.settlement.settled();
-    // Where both sides have dialled, one of the two sessions is given up.
+    // Where both sides have dialled, one of the two sessions is given up, and for a moment there may be none.
+    await link.dialled();
     if (link.session === session) return;
   }
 }

@@ -78,6 +78,7 @@ export class Link {
   #state: LinkState;
   #attempt = Promise.withResolvers<void>();
   #dialling: AbortController | undefined;
+  #dialEnded: Promise<void> = Promise.resolve();
   /** When a direct connection is tried next, while the session has none. */
   #upgradeMs = 0;
   #wake: () => void = () => {};
@@ -135,6 +136,11 @@ export class Link {
     return this.session === undefined ? this.#attempt.promise : Promise.resolve();
   }
 
+  /** Resolves when no dial of this side is under way: what comes of one may take the place of a session that is there. */
+  dialled(): Promise<void> {
+    return this.#dialEnded;
+  }
+
   /** Ends the link for good, after the peer has taken in what was accepted for it; nothing of it survives. */
   async close(reason: string, signal: AbortSignal): Promise<void> {
     const last = this.session;
@@ -150,7 +156,9 @@ export class Link {
 
   async #dial(failures: number): Promise<void> {
     const controller = new AbortController();
+    const ended = Promise.withResolvers<void>();
     this.#dialling = controller;
+    this.#dialEnded = ended.promise;
     try {
       const { connection, stream } = await this.#host.dial(
         this.peer,
@@ -170,6 +178,7 @@ export class Link {
       }
     } finally {
       if (this.#dialling === controller) this.#dialling = undefined;
+      ended.resolve();
     }
   }
 
