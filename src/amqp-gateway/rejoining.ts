@@ -21,10 +21,13 @@ type State =
  */
 export class RejoiningSession implements PointSession {
   readonly #giveUp = new AbortController();
+  /** A binding of before that is not granted any more stays, and brings nothing from elsewhere. */
+  readonly #refused: (err: unknown) => void;
   #state: State = { name: 'joining', interest: [] };
 
   constructor(join: (signal: AbortSignal) => Promise<PointSession>, exchange: string, logger: Logger) {
     const { signal } = this.#giveUp;
+    this.#refused = (err) => logger.warn({ err, exchange }, 'a binding gets nothing from other nodes');
     const what = `joining the point of alias '${exchange}'`;
     void inBackground(() => join(signal), { signal, logger, what }).then((session) => {
       if (session === undefined) return;
@@ -71,7 +74,7 @@ export class RejoiningSession implements PointSession {
   #joined(session: PointSession, interest: readonly Pattern[]): void {
     this.#state = { name: 'joined', session };
     // Nobody waits for them: they were answered long ago.
-    for (const pattern of interest) void session.addInterest(pattern);
+    for (const pattern of interest) session.addInterest(pattern).catch(this.#refused);
   }
 }
 

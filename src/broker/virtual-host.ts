@@ -318,6 +318,12 @@ export class VirtualHost {
     const binding = this.#bindings.add(source, destination, pattern);
     this.#definitions?.bound(binding);
     binding.settled = source.hooks?.bound(pattern);
+    // What the decoration refuses is undone, unless that has been done meanwhile.
+    binding.settled?.catch(() => {
+      if (this.#bindings.find(source, destination, pattern) === binding) {
+        this.#deletion().binding(binding).finish();
+      }
+    });
     return binding.settled;
   }
 

@@ -1,11 +1,12 @@
 import type { Logger, PointDefinition } from '../overlay/index.js';
 import { assertSamePoint, canonicalTable, parseCanonicalTable, SpaceError } from '../overlay/index.js';
-import type { Directory } from './directory.js';
+import type { PointDirectory } from './directory.js';
 import { MAX_POINTS_PER_SPACE, POINT_VALIDITY_MS } from './limits.js';
 import type { Links } from './links.js';
 import type { OverlayNode } from './node.js';
 import type { PointRecord, Sealed } from './records.js';
 import { isLive, openIfUsable, preferred, RecordError, sameDefinition, seal } from './records.js';
+import type { SpaceGrants } from './space-grants.js';
 
 /** The space that the definitions belong to. */
 export interface DefinitionsHost {
@@ -13,6 +14,7 @@ export interface DefinitionsHost {
   readonly spaceId: string;
   /** Whether a member, this node included, takes part in the point. */
   hasParticipant(point: string): boolean;
+  readonly grants: SpaceGrants;
   /** A record takes precedence over the one before. `isNews`: it says something else, not only anew. */
   defined(sealed: Sealed<PointRecord>, isNews: boolean): void;
 }
@@ -20,7 +22,7 @@ export interface DefinitionsHost {
 /** What the points of one space are, as far as this node knows: of competing records, all nodes hold the same one. */
 export class Definitions {
   readonly #space: DefinitionsHost;
-  readonly #directory: Directory;
+  readonly #directory: PointDirectory;
   readonly #links: Links;
   readonly #node: OverlayNode;
   readonly #logger: Logger;
@@ -28,7 +30,7 @@ export class Definitions {
 
   constructor(
     space: DefinitionsHost,
-    environment: { directory: Directory; links: Links; node: OverlayNode; logger: Logger },
+    environment: { directory: PointDirectory; links: Links; node: OverlayNode; logger: Logger },
   ) {
     this.#space = space;
     this.#directory = environment.directory;
@@ -47,11 +49,12 @@ export class Definitions {
   }
 
   /**
-   * The definition of a point that somebody wants to join; a new one where there is none.
+   * The definition of a point that somebody wants to join; a new one where there is none. Undefined where this node may
+   * not make one: it takes part all the same, and whoever may define the point decides.
    *
    * @throws SpaceError `conflict` when there is another one
    */
-  async define(wanted: PointDefinition, signal: AbortSignal): Promise<Sealed<PointRecord>> {
+  async define(wanted: PointDefinition, signal: AbortSignal): Promise<Sealed<PointRecord> | undefined> {
     if (!this.#records.has(wanted.name)) {
       // Members that were here before may have left it in the DHT, or be there and not known yet.
       const stored = await this.#directory
@@ -77,6 +80,7 @@ export class Definitions {
       closed: false,
       deleted: false,
     });
+    if (sealed === undefined) return undefined;
     this.#set(sealed);
     this.#directory
       .putPoint(sealed)
@@ -97,7 +101,7 @@ export class Definitions {
       if (sealed === undefined) continue;
       if (sealed.record.spaceId !== this.#space.spaceId)
         throw new RecordError('malformed', 'a point of another space');
-      this.#learnOne(sealed);
+      if (this.#space.grants.mayDefine(sealed.record)) this.#learnOne(sealed);
     }
   }
 
@@ -111,7 +115,9 @@ export class Definitions {
     this.#directory.releasePoint(this.#space.spaceId, name);
     const current = this.#records.get(name);
     if (!last || current === undefined || current.record.closed) return;
-    this.#set(this.#restate(current.record, { closed: true }));
+    const closed = this.#restate(current.record, { closed: true });
+    if (closed === undefined) return;
+    this.#set(closed);
     await this.#directory.closePoint(this.#space.spaceId, name).catch((error: unknown) => {
       this.#logger.debug({ err: error, point: name }, 'point stays in the DHT until it expires');
     });
@@ -120,7 +126,8 @@ export class Definitions {
   /** Undoes a close: somebody still takes part. */
   reopen(name: string): void {
     const current = this.#records.get(name);
-    if (current !== undefined) this.#set(this.#restate(current.record, { closed: false }));
+    const open = current && this.#restate(current.record, { closed: false });
+    if (open !== undefined) this.#set(open);
   }
 
   /** Deletes the point for everybody. */
@@ -128,8 +135,17 @@ export class Definitions {
     const current = this.#records.get(name);
     if (current === undefined) return;
     const deleted = this.#restate(current.record, { closed: true, deleted: true });
+    if (deleted === undefined) return;
     this.#set(deleted);
     await this.#directory.putPoint(deleted).catch(() => {});
+  }
+
+  /** Says again what is about to run out, where nobody else keeps it alive for this node. */
+  renew(name: string, nowMs: number): void {
+    const current = this.#records.get(name)?.record;
+    if (current === undefined || current.closed || current.expiresMs - nowMs > POINT_VALIDITY_MS / 2) return;
+    const renewed = this.#restate(current, { closed: false });
+    if (renewed !== undefined) this.#set(renewed);
   }
 
   /** Forgets definitions that have run out: nobody takes part, or others would have renewed them. */
@@ -139,14 +155,23 @@ export class Definitions {
     }
   }
 
-  #restate(record: PointRecord, changes: { closed: boolean; deleted?: boolean }): Sealed<PointRecord> {
+  #restate(
+    record: PointRecord,
+    changes: { closed: boolean; deleted?: boolean },
+  ): Sealed<PointRecord> | undefined {
     return this.#seal({ ...record, author: this.#node.id, sequence: record.sequence + 1, ...changes });
   }
 
-  /** @throws SpaceError `invalid-argument` when the definition is too large to be signed and handed round */
-  #seal(record: PointRecord): Sealed<PointRecord> {
+  /**
+   * Undefined where this node may not sign it.
+   *
+   * @throws SpaceError `invalid-argument` when the definition is too large to be signed and handed round
+   */
+  #seal(record: PointRecord): Sealed<PointRecord> | undefined {
+    const authorised = this.#space.grants.authorised(record);
+    if (authorised === undefined) return undefined;
     try {
-      return seal({ ...record, expiresMs: this.#links.now() + POINT_VALIDITY_MS }, this.#node.privateKey);
+      return seal({ ...authorised, expiresMs: this.#links.now() + POINT_VALIDITY_MS }, this.#node.privateKey);
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
       throw new SpaceError('invalid-argument', `point '${record.name}': ${error.message}`, { cause: error });
@@ -173,7 +198,21 @@ export class Definitions {
   }
 }
 
-export function definitionOf(record: PointRecord): PointDefinition {
+/** Why an alias of the point cannot go on under the record's definition; undefined where they agree. */
+export function conflictBetween(
+  space: string,
+  record: PointRecord,
+  definition: PointDefinition,
+): string | undefined {
+  try {
+    assertSamePoint(space, definitionOf(record), definition);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function definitionOf(record: PointRecord): PointDefinition {
   return { name: record.name, type: record.type, arguments: parseCanonicalTable(record.arguments) };
 }
 

@@ -13,32 +13,35 @@ import type {
 import { SpaceError } from '../overlay/index.js';
 import { aborted } from './aborted.js';
 import { Directory } from './directory.js';
+import type { Grant } from './grant.js';
+import { GrantBook } from './grant-book.js';
+import { GrantDesk } from './grant-desk.js';
 import { KnownSpaces } from './known-spaces.js';
-import { JOIN_TIMEOUT_MS, MANIFEST_VALIDITY_MS, MAX_LOOKUP_BYTES } from './limits.js';
+import { JOIN_TIMEOUT_MS } from './limits.js';
 import type { Link } from './link.js';
 import { Links } from './links.js';
-import type { Located } from './locate.js';
-import { locate } from './locate.js';
-import { lookUp, serveLookups, stopLookups } from './lookup.js';
+import { serveLookups, stopLookups } from './lookup.js';
+import { assertAccess, declaredManifest } from './manifest.js';
 import type { OverlayNode } from './node.js';
 import type { OverlayStore } from './overlay-store.js';
 import type { DhtPoint } from './point.js';
 import { receiveControl } from './receive-control.js';
-import { open, seal } from './records.js';
+import type { Sealed, SpaceManifest } from './records.js';
+import { open } from './records.js';
 import { SeedDialer, triedText } from './seed-dialer.js';
+import type { JoinSettings } from './settings.js';
 import { parseJoinSettings, parseSpaceSettings } from './settings.js';
 import { DhtSpace } from './space.js';
+import { refusing, SpaceFinder } from './space-finder.js';
 import type { DhtOptions } from './start-dht.js';
 import { timeLimit } from './time-limit.js';
 import { Tombstones } from './tombstones.js';
 import { Turns } from './turns.js';
-import type { FoundSpace, LookupReply, LookupRequest } from './wire/control.js';
+import type { FoundSpace } from './wire/control.js';
 
 /** A node that stops tells the DHT as far as that goes in this time; members hear of it at once. */
 const LEAVE_TIMEOUT_MS = 1000;
 const STOP_TIMEOUT_MS = 3000;
-/** How full a reply to a lookup may get: its own framing takes some of it. */
-const LOOKUP_SHARE = 0.9;
 
 /** The implementation `dht`: no central broker; members find each other in a DHT and keep the membership themselves. */
 export class DhtSpaces implements SpaceImplementation {
@@ -48,6 +51,9 @@ export class DhtSpaces implements SpaceImplementation {
   readonly #links: Links;
   readonly #directory: Directory;
   readonly #seeds: SeedDialer;
+  readonly #finder: SpaceFinder;
+  /** What administrators do with grants. */
+  readonly grants: GrantDesk;
   /** By space id. */
   readonly #spaces = new Map<string, DhtSpace>();
   readonly #tombstones = new Tombstones();
@@ -60,7 +66,11 @@ export class DhtSpaces implements SpaceImplementation {
   #timer: NodeJS.Timeout | undefined;
   #state: 'running' | 'closed' = 'running';
 
-  constructor(node: OverlayNode, options: DhtOptions, store?: OverlayStore) {
+  constructor(
+    node: OverlayNode,
+    options: DhtOptions,
+    { store, grants }: { readonly store?: OverlayStore | undefined; readonly grants?: GrantBook } = {},
+  ) {
     const { name, logger, memory, now = Date.now, random = Math.random } = options;
     this.#node = node;
     this.#logger = logger;
@@ -68,6 +78,19 @@ export class DhtSpaces implements SpaceImplementation {
     this.#known = new KnownSpaces(store, logger);
     this.#directory = new Directory(node, { logger, clock: now, random });
     this.#seeds = new SeedDialer(node, { logger, random });
+    this.grants = new GrantDesk({
+      key: node.privateKey,
+      book: grants ?? GrantBook.empty(now),
+      now,
+      revoked: async (space) => this.#member(space, node.id)?.revoke(this.grants.revocations(space)),
+    });
+    this.#finder = new SpaceFinder({
+      node,
+      directory: this.#directory,
+      grants: this.grants,
+      now,
+      spaces: () => this.#spaces.values(),
+    });
     this.#links = new Links({
       node,
       name,
@@ -87,7 +110,7 @@ export class DhtSpaces implements SpaceImplementation {
     await this.#links.start();
     await serveLookups(
       this.#node,
-      (request) => this.#answer(request),
+      (request, asker) => this.#finder.answer(request, asker),
       ({ remotePeer }, err) => this.#logger.debug({ peer: remotePeer.toString(), err }, 'lookup failed'),
     );
     this.#timer = setInterval(() => {
@@ -115,9 +138,9 @@ export class DhtSpaces implements SpaceImplementation {
     { space: name, settings }: SpaceDeclaration,
     options: CallOptions = {},
   ): Promise<SpaceHandle> {
-    const { seeds } = parseSpaceSettings(settings);
+    const { seeds, access } = parseSpaceSettings(settings);
     const signal = deadline(options.signal);
-    const declare = () => this.#declare(name, signal);
+    const declare = () => this.#declare(name, access, signal);
     const target = { space: name, owner: this.#node.id, mayFound: true };
     const { space } = await this.#throughSeeds(seeds, target, signal, declare);
     return {
@@ -135,10 +158,11 @@ export class DhtSpaces implements SpaceImplementation {
     receiver: PointReceiver,
     options: CallOptions = {},
   ): Promise<PointSession> {
-    const { seeds, owner } = parseJoinSettings(request.settings);
+    const joining = parseJoinSettings(request.settings);
+    const { seeds } = joining;
     const signal = deadline(options.signal);
-    const takePart = () => this.#takePart(request, owner, receiver, signal);
-    const target = { space: request.space, owner };
+    const takePart = () => this.#takePart(request, joining, receiver, signal);
+    const target = { space: request.space, owner: joining.owner };
     const { space, session } = await this.#throughSeeds(seeds, target, signal, takePart);
     await space.linkMembers(signal);
     return session;
@@ -189,12 +213,18 @@ export class DhtSpaces implements SpaceImplementation {
 
   async #takePart(
     { space: name, point: wanted }: JoinRequest,
-    owner: string | undefined,
+    settings: JoinSettings,
     receiver: PointReceiver,
     signal: AbortSignal,
   ): Promise<{ space: DhtSpace; point: DhtPoint; session: PointSession }> {
-    const space = this.#member(name, owner) ?? (await this.#find(name, owner, signal));
+    const grants = await this.#finder.ownGrants(name, settings);
+    const owner = settings.owner ?? grants[0]?.claims.owner;
+    const space = this.#member(name, owner) ?? (await this.#find(name, owner, grants[0], signal));
     try {
+      // Held grants may have ended; others do without them.
+      const isGiven = settings.grant !== undefined;
+      for (const grant of grants)
+        if (isGiven || space.grants.counts(grant)) refusing(() => space.present(grant));
       return { space, ...(await space.takePart(wanted, receiver, signal)) };
     } catch (error) {
       space.release();
@@ -202,15 +232,20 @@ export class DhtSpaces implements SpaceImplementation {
     }
   }
 
-  async #declare(name: string, signal: AbortSignal): Promise<{ space: DhtSpace }> {
-    const space = this.#member(name, this.#node.id) ?? (await this.#declareNew(name, signal));
+  async #declare(
+    name: string,
+    access: SpaceManifest['access'],
+    signal: AbortSignal,
+  ): Promise<{ space: DhtSpace }> {
+    const space = this.#member(name, this.#node.id) ?? (await this.#declareNew(name, access, signal));
+    assertAccess(space.manifest.record, access);
     space.declared = true;
     return { space };
   }
 
-  async #declareNew(name: string, signal: AbortSignal): Promise<DhtSpace> {
+  async #declareNew(name: string, access: SpaceManifest['access'], signal: AbortSignal): Promise<DhtSpace> {
     const self = this.#node.id;
-    const { byOwner, isAlive } = await this.#locate(name, undefined, signal, []);
+    const { byOwner, claims, isAlive } = await this.#finder.locate(name, undefined, signal, { retryMs: [] });
     const owners = [this.#member(name, undefined)?.owner, ...byOwner.keys()];
     const other = owners.find((owner) => owner !== undefined && owner !== self);
     if (other !== undefined && !isAlive) {
@@ -221,59 +256,57 @@ export class DhtSpaces implements SpaceImplementation {
     } else if (other !== undefined) {
       throw new SpaceError('conflict', `space '${name}' is owned by ${other}; this node is ${self}`);
     }
+    const grant = access === 'granted' ? await this.#finder.ownersGrant(name) : undefined;
+    // Members of a granted space answer nobody else.
+    const answers =
+      grant === undefined
+        ? byOwner.get(self)
+        : (await this.#finder.locate(name, self, signal, { grant, retryMs: [] })).byOwner.get(self);
+    const own = [...(answers ?? []), ...(claims.get(self) ?? [])];
     const nowMs = this.#links.now();
-    const earlier = (byOwner.get(self) ?? []).map(
-      ({ manifest }) => open('space-manifest', manifest, nowMs).record,
-    );
-    const manifest = seal(
-      {
-        kind: 'space-manifest',
-        space: name,
-        owner: self,
-        // Of two claims the older one comes first: that of an owner who comes back stays as old as it is.
-        createdMs: Math.min(nowMs, ...earlier.map(({ createdMs }) => createdMs)),
-        access: 'open',
-        sequence: Math.max(nowMs, ...earlier.map(({ sequence }) => sequence + 1)),
-        expiresMs: nowMs + MANIFEST_VALIDITY_MS,
-        deleted: false,
-      },
+    const earlier = own.map(({ manifest }) => open('space-manifest', manifest, nowMs).record);
+    const revoked = this.grants.revocations(name);
+    const manifest = declaredManifest(
+      { space: name, access, nowMs },
+      earlier,
+      revoked,
       this.#node.privateKey,
     );
-    const space = this.#enter(manifest.bytes);
+    const space = this.#enter(manifest, grant);
     // Of an owner that was away: members are in it, and know each other.
-    for (const found of byOwner.get(self) ?? []) this.#learn(space, found);
-    void space.discover();
+    for (const found of own) this.#learn(space, found);
+    void space.discovery.run();
     this.#directory
       .putManifest(manifest)
       .catch((err: unknown) => this.#logger.debug({ err, space: name }, 'manifest is not in the DHT yet'));
     return space;
   }
 
-  async #find(name: string, owner: string | undefined, signal: AbortSignal): Promise<DhtSpace> {
-    const { byOwner } = await this.#locate(name, owner, signal);
-    if (byOwner.size > 1) {
-      const owners = [...byOwner.keys()].sort().join(' and ');
-      throw new SpaceError(
-        'conflict',
-        `space '${name}' is claimed by ${owners}: pin one with exchangespace.owner`,
-      );
+  async #find(
+    name: string,
+    pinned: string | undefined,
+    given: Grant | undefined,
+    signal: AbortSignal,
+  ): Promise<DhtSpace> {
+    const { owner, answers, manifest } = await this.#finder.find(name, pinned, given, signal);
+    const isGranted = manifest.record.access === 'granted';
+    // What is asked for by a grant, only members of a granted space understand, and they answer nothing else.
+    if (isGranted && given === undefined && owner === this.#node.id) {
+      return this.#find(name, owner, await this.#finder.ownersGrant(name), signal);
     }
-    const answers = [...byOwner.values()].flat();
-    const [first] = answers;
-    if (first === undefined) {
-      const by = owner === undefined ? '' : ` owned by ${owner}`;
-      const known = this.#node.knows();
-      throw new SpaceError('not-found', `no space '${name}'${by}; nodes known to this one: ${known}`);
-    }
-    const space = this.#enter(first.manifest);
-    const before = owner === undefined ? this.#known.owners(name) : [];
+    const plain =
+      isGranted || given === undefined
+        ? []
+        : (await this.#finder.find(name, owner, undefined, signal)).answers;
+    const space = this.#enter(manifest, given);
+    const before = pinned === undefined ? this.#known.owners(name) : [];
     if (before.length > 0 && !before.includes(space.owner)) {
       this.#logger.warn(
         { space: name, owner: space.owner, before },
         'the space has another owner than the one by this name that this node was in',
       );
     }
-    for (const answer of answers) this.#learn(space, answer);
+    for (const answer of [...answers, ...plain]) this.#learn(space, answer);
     return space;
   }
 
@@ -286,10 +319,13 @@ export class DhtSpaces implements SpaceImplementation {
     }
   }
 
-  /** @throws SpaceError `not-found` when this node has stopped meanwhile */
-  #enter(manifest: Uint8Array): DhtSpace {
+  /**
+   * @throws SpaceError `not-found` when this node has stopped meanwhile; `refused` when the space is granted, and not to
+   * this node
+   */
+  #enter(manifest: Sealed<SpaceManifest>, grant: Grant | undefined): DhtSpace {
     if (this.#state === 'closed') throw new SpaceError('not-found', 'this node has stopped');
-    const space = new DhtSpace(open('space-manifest', manifest, this.#links.now()), {
+    const space = new DhtSpace(manifest, {
       node: this.#node,
       links: this.#links,
       directory: this.#directory,
@@ -305,6 +341,7 @@ export class DhtSpaces implements SpaceImplementation {
         this.#seeds.forget(space.seeds);
       },
     });
+    if (space.grants.isGranted) refusing(() => space.grants.present(grant));
     this.#spaces.set(space.spaceId, space);
     this.#tombstones.lift(space.spaceId);
     space.enter();
@@ -323,24 +360,7 @@ export class DhtSpaces implements SpaceImplementation {
     space.release();
   }
 
-  #locate(
-    name: string,
-    owner: string | undefined,
-    signal: AbortSignal,
-    retryMs?: readonly number[],
-  ): Promise<Located> {
-    const request = { space: name, owner: owner ?? '' };
-    return locate({
-      node: this.#node,
-      directory: this.#directory,
-      request,
-      signal,
-      now: this.#links.now,
-      ...(retryMs === undefined ? {} : { retryMs }),
-    });
-  }
-
-  #meetKnown({ name, owner }: DhtSpace): Promise<readonly string[]> {
+  #meetKnown({ name, owner }: { readonly name: string; readonly owner: string }): Promise<readonly string[]> {
     const known = this.#known.members(name, owner);
     return known.length === 0 ? Promise.resolve([]) : this.#seeds.join([], { known, mayFound: true });
   }
@@ -349,21 +369,9 @@ export class DhtSpaces implements SpaceImplementation {
     return this.#tombstones.find(spaceId, this.#links.now())?.bytes;
   }
 
-  // --- lookups ---
-
-  #answer({ space: name, owner }: LookupRequest): LookupReply {
-    const known = [...this.#spaces.values()].filter(
-      (space) => space.name === name && (owner === '' || space.owner === owner),
-    );
-    return { spaces: known.map((space) => space.found(LOOKUP_SHARE * (MAX_LOOKUP_BYTES / known.length))) };
-  }
-
   async #ask(peer: string, space: DhtSpace): Promise<void> {
-    const request = { space: space.name, owner: space.owner };
-    const reply = await lookUp(this.#node, peerIdFromString(peer), request, {
-      signal: timeLimit(JOIN_TIMEOUT_MS),
-    });
-    for (const found of reply.spaces) this.#learn(space, found);
+    for (const found of await this.#finder.ask(peer, space, timeLimit(JOIN_TIMEOUT_MS)))
+      this.#learn(space, found);
   }
 
   // --- links ---

@@ -26,6 +26,21 @@ interface KeptPoint {
   readonly holds: (sealed: Sealed<PointRecord>) => void;
 }
 
+/** Where definitions of points are kept, besides with the members. */
+export type PointDirectory = Pick<
+  Directory,
+  'findPoint' | 'putPoint' | 'keepPoint' | 'releasePoint' | 'closePoint'
+>;
+
+/** Points of granted spaces are with the members alone: whoever stores them in the DHT would learn of them. */
+export const MEMBERS_ONLY: PointDirectory = {
+  findPoint: async () => undefined,
+  putPoint: async (record) => record,
+  keepPoint: () => {},
+  releasePoint: () => {},
+  closePoint: async () => {},
+};
+
 /**
  * The DHT as spaces use it: who is a member, which spaces and points there are. Nothing here rejects because of the
  * network: what counts is what was found or stored in time.

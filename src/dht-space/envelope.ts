@@ -1,7 +1,7 @@
-import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
 import { publicKeyFromRaw } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPublicKey } from '@libp2p/peer-id';
+import { ED25519_BYTES, isSignedBy, signBytes } from './ed25519.js';
 import { MAX_SIGNED_RECORD_BYTES } from './limits.js';
 import { Envelope } from './wire/envelope.js';
 
@@ -10,8 +10,6 @@ const DOMAIN = 'xspace-record';
 
 /** The PublicKey message of an Ed25519 key: type 1, then 32 octets of data. */
 const ED25519_HEADER = Buffer.from([0x08, 0x01, 0x12, 0x20]);
-const ED25519_BYTES = 32;
-const ED25519_JWK = { kty: 'OKP', crv: 'Ed25519' };
 
 export type RecordErrorCode =
   | 'malformed'
@@ -42,7 +40,7 @@ export interface Signed {
 
 /** Signs a payload as libp2p's signed envelope (RFC 0002). Ed25519 only, which lets both ways be synchronous. */
 export function signEnvelope(payloadType: string, payload: Uint8Array, key: Ed25519PrivateKey): Uint8Array {
-  const signature = sign(null, signedBytes(payloadType, payload), privateKeyObject(key));
+  const signature = signBytes(signedBytes(payloadType, payload), key);
   const bytes = Envelope.encode({
     publicKey: Uint8Array.from([...ED25519_HEADER, ...key.publicKey.raw]),
     payloadType: Uint8Array.from(Buffer.from(payloadType)),
@@ -65,8 +63,7 @@ export function verifyEnvelope(payloadType: string, bytes: Uint8Array): Signed {
     );
   }
   const raw = rawPublicKey(envelope.publicKey);
-  const key = createPublicKey({ format: 'jwk', key: { ...ED25519_JWK, x: base64url(raw) } });
-  if (!verify(null, signedBytes(payloadType, envelope.payload), key, envelope.signature)) {
+  if (!isSignedBy(raw, signedBytes(payloadType, envelope.payload), envelope.signature)) {
     throw new RecordError('bad-signature', 'the signature does not fit the record');
   }
   return { signer: peerIdFromPublicKey(publicKeyFromRaw(raw)).toString(), payload: envelope.payload };
@@ -95,11 +92,6 @@ function rawPublicKey(publicKey: Uint8Array): Uint8Array {
   return key.subarray(ED25519_HEADER.length);
 }
 
-function privateKeyObject(key: Ed25519PrivateKey) {
-  const d = base64url(key.raw.subarray(0, ED25519_BYTES));
-  return createPrivateKey({ format: 'jwk', key: { ...ED25519_JWK, d, x: base64url(key.publicKey.raw) } });
-}
-
 /** RFC 0002: domain, payload type and payload, each preceded by its length as a varint. */
 function signedBytes(payloadType: string, payload: Uint8Array): Buffer {
   const parts = [Buffer.from(DOMAIN), Buffer.from(payloadType), payload];
@@ -118,8 +110,4 @@ function assertSize(bytes: Uint8Array): void {
   if (bytes.length > MAX_SIGNED_RECORD_BYTES) {
     throw new RecordError('too-large', `${bytes.length} bytes, the limit is ${MAX_SIGNED_RECORD_BYTES}`);
   }
-}
-
-function base64url(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64url');
 }

@@ -1,5 +1,7 @@
+import type { Ed25519PrivateKey } from '@libp2p/interface';
+import { MANIFEST_VALIDITY_MS } from './limits.js';
 import type { Sealed, SpaceManifest } from './records.js';
-import { openIfUsable, RecordError, spaceIdOf } from './records.js';
+import { openIfUsable, RecordError, seal, spaceIdOf } from './records.js';
 
 /** What the owner of a space has signed last, as far as a member knows. */
 export class HeldManifest {
@@ -32,6 +34,19 @@ export class HeldManifest {
     if (spaceIdOf(space, owner) !== this.#spaceId)
       throw new RecordError('malformed', 'a manifest of another space');
     this.replace(sealed);
+  }
+
+  /** The owner says something else from now on. */
+  restate(
+    changes: Partial<Pick<SpaceManifest, 'deleted' | 'revocations'>>,
+    nowMs: number,
+    key: Ed25519PrivateKey,
+  ): Sealed<SpaceManifest> {
+    const { record } = this.#sealed;
+    const times = { sequence: record.sequence + 1, expiresMs: nowMs + MANIFEST_VALIDITY_MS };
+    const sealed = seal({ ...record, ...times, ...changes }, key);
+    this.replace(sealed);
+    return sealed;
   }
 
   /** One that is no newer changes nothing. */

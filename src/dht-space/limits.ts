@@ -239,3 +239,26 @@ export const MAX_KNOWN_MEMBERS = 32;
 export const KNOWN_SPACES_INTERVAL_MS = 5 * SECOND;
 /** A member that knows no other one looks for some this often. */
 export const LONELY_DISCOVERY_INTERVAL_MS = 10 * SECOND;
+
+// --- grants ---
+
+/** One grant as a compact JWS, with the chain that it was delegated through; a larger one is neither made nor taken. */
+export const MAX_GRANT_BYTES = 8 * KIB;
+/** How often a grant may be handed down from the owner's. The holder of a bearer grant takes one of these. */
+export const MAX_DELEGATIONS = 4;
+/** Of one grant: names of points, and routing keys. More are refused. */
+export const MAX_GRANT_PATTERNS = 32;
+/** A grant is good for this long at most; a later expiry is refused. */
+export const MAX_GRANT_VALIDITY_MS = 10 * 365 * 24 * 3600 * SECOND;
+/** How far the clocks of whoever signs a grant and whoever checks it may be apart; beyond it, the cause says so. */
+export const GRANT_CLOCK_SKEW_MS = 5 * 60 * SECOND;
+/** Grants that a member shows for one space, which add up; of more, the one it was given first goes. */
+export const MAX_GRANTS_PER_MEMBER = 4;
+/** Grants read and kept to be looked up, per space; more make the earliest go, which is read again. */
+export const MAX_READ_GRANTS = 4096;
+/** Decisions on routing keys kept per participant and point; one more forgets all, and they are made again. */
+export const MAX_KEY_DECISIONS = 4096;
+/** Revocations of one space, those of expired grants not counted; one more is refused. All fit into a manifest. */
+export const MAX_REVOCATIONS = 1024;
+/** Grants that a node remembers to have signed, and that it holds, those that expired not counted; one more is refused. */
+export const MAX_KEPT_GRANTS = 10_000;

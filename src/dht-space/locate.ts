@@ -9,7 +9,14 @@ import type { FoundSpace, LookupRequest } from './wire/control.js';
 export interface LocateOptions {
   readonly node: OverlayNode;
   readonly directory: Directory;
-  readonly request: LookupRequest;
+  /** The space's name. */
+  readonly space: string;
+  /** The wanted owner's peer id; undefined: any. */
+  readonly owner: string | undefined;
+  /** What the DHT knows the space's members by. */
+  readonly meetingPlace: string;
+  /** What this peer is asked. */
+  readonly requestTo: (peer: string) => LookupRequest;
   readonly signal: AbortSignal;
   readonly now: () => number;
   /** When to ask again while there is no answer. */
@@ -19,6 +26,8 @@ export interface LocateOptions {
 /** What was found of spaces of a name. */
 export interface Located {
   readonly byOwner: ReadonlyMap<string, readonly FoundSpace[]>;
+  /** What the DHT says, by owner. */
+  readonly claims: ReadonlyMap<string, readonly FoundSpace[]>;
   /** Whether members answered; otherwise it is what the DHT remembers of spaces that nobody may be in any more. */
   readonly isAlive: boolean;
 }
@@ -35,7 +44,7 @@ export async function locate(options: LocateOptions): Promise<Located> {
     const located = await new Location(options).located();
     if (located.byOwner.size > 0 || signal.aborted) return located;
   }
-  return { byOwner: new Map(), isAlive: false };
+  return { byOwner: new Map(), claims: new Map(), isAlive: false };
 }
 
 class Location {
@@ -56,32 +65,32 @@ class Location {
     const grace = this.#first.promise.then(() => pause(LOOKUP_GRACE_MS, this.#options.signal));
     await Promise.race([all, grace]);
     const isAlive = this.#answers.size > 0;
-    return { byOwner: new Map(isAlive ? this.#answers : this.#claims), isAlive };
+    const claims = new Map(this.#claims);
+    return { byOwner: isAlive ? new Map(this.#answers) : claims, claims, isAlive };
   }
 
   async #askEverybody(): Promise<void> {
-    const { node, directory, request, signal } = this.#options;
+    const { node, directory, meetingPlace, signal } = this.#options;
     for (const peer of node.libp2p.getPeers()) this.#ask(peer);
     await Promise.all([...this.#asked.values(), this.#readClaims()]);
     const isOpen = [...this.#claims.keys()].some((owner) => !this.#answers.has(owner));
     if (this.#answers.size > 0 && !isOpen) return;
-    for await (const peer of directory.findMembers(request.space, { signal })) this.#ask(peer);
+    for await (const peer of directory.findMembers(meetingPlace, { signal })) this.#ask(peer);
     await Promise.all(this.#asked.values());
   }
 
   async #readClaims(): Promise<void> {
-    const { directory, request, signal } = this.#options;
-    const options = request.owner === '' ? { signal } : { signal, owner: request.owner };
-    for (const { bytes } of await directory.findManifests(request.space, options)) {
+    const { directory, space, owner, signal } = this.#options;
+    for (const { bytes } of await directory.findManifests(space, { signal, owner })) {
       this.#add(this.#claims, { manifest: bytes, members: [], points: [] });
     }
   }
 
   #ask(peer: PeerId): void {
-    const { node, request, signal } = this.#options;
+    const { node, requestTo, signal } = this.#options;
     const id = peer.toString();
     if (this.#asked.has(id) || this.#asked.size >= MAX_PEERS_ASKED) return;
-    const answer = lookUp(node, peer, request, { signal }).then(
+    const answer = lookUp(node, peer, requestTo(id), { signal }).then(
       ({ spaces }) => {
         for (const space of spaces) if (this.#add(this.#answers, space)) this.#first.resolve();
       },
@@ -100,10 +109,10 @@ class Location {
   }
 
   #ownerOf({ manifest }: FoundSpace): string | undefined {
-    const { request, now } = this.#options;
+    const wanted = this.#options;
     try {
-      const { space, owner, deleted } = open('space-manifest', manifest, now()).record;
-      const isWanted = space === request.space && (request.owner === '' || owner === request.owner);
+      const { space, owner, deleted } = open('space-manifest', manifest, wanted.now()).record;
+      const isWanted = space === wanted.space && (wanted.owner ?? owner) === owner;
       return isWanted && !deleted ? owner : undefined;
     } catch {
       return undefined;

@@ -1,19 +1,19 @@
 import type { Connection, PeerId, Stream } from '@libp2p/interface';
 import { pbStream } from '@libp2p/utils';
-import { LOOKUP_TIMEOUT_MS, MAX_LOOKUP_BYTES } from './limits.js';
+import { LOOKUP_TIMEOUT_MS, MAX_GRANT_BYTES, MAX_LOOKUP_BYTES } from './limits.js';
 import type { OverlayNode } from './node.js';
 import { LOOKUP_PROTOCOL } from './protocol.js';
 import { timeLimit } from './time-limit.js';
 import { LookupReply, LookupRequest } from './wire/control.js';
 
-/** A request holds a name and a peer id. What comes beyond it is not even looked at: that alone would cost time. */
-const REQUEST_LIMITS = { maxDataLength: 1024, maxBufferSize: 4096 };
+/** A request holds a name and a peer id, or a grant. What comes beyond it is not even looked at: that alone would cost time. */
+const REQUEST_LIMITS = { maxDataLength: MAX_GRANT_BYTES + 1024, maxBufferSize: MAX_GRANT_BYTES + 4096 };
 const REPLY_LIMITS = { maxDataLength: MAX_LOOKUP_BYTES, maxBufferSize: 2 * MAX_LOOKUP_BYTES };
 
 /** Answers other nodes' questions for spaces. */
 export async function serveLookups(
   node: OverlayNode,
-  answer: (request: LookupRequest) => LookupReply,
+  answer: (request: LookupRequest, asker: string) => LookupReply,
   onError: (connection: Connection, error: unknown) => void,
 ): Promise<void> {
   const serve = async (stream: Stream, connection: Connection) => {
@@ -21,7 +21,7 @@ export async function serveLookups(
     try {
       const messages = pbStream(stream, REQUEST_LIMITS);
       const request = await messages.read(LookupRequest, { signal });
-      await messages.write(answer(request), LookupReply, { signal });
+      await messages.write(answer(request, connection.remotePeer.toString()), LookupReply, { signal });
       await stream.close({ signal });
     } catch (error) {
       abort(stream, error);

@@ -8,17 +8,22 @@ import type { OverlayNode } from './node.js';
 import { inParts } from './parts.js';
 import type { MemberRecord, Sealed } from './records.js';
 import { openIfUsable, RecordError, seal, spaceIdToBytes } from './records.js';
+import type { SpaceGrants } from './space-grants.js';
 import type { Members as MembersMessage } from './wire/control.js';
 
 /** A record is renewed when this much of its validity is left. */
 const RENEWAL_MS = MEMBER_VALIDITY_MS / 2;
+const NO_GRANTS: readonly string[] = [];
 
 /** The space that the members belong to. */
 export interface MembersHost {
   /** A member turned out to be linked already, for another space or before it said so. */
   linked(link: Link): void;
-  /** A member says that it takes no part in these points any more. */
-  pointsLeft(points: readonly string[]): void;
+  /** Is told of points that a member takes no part in any more. */
+  readonly deserted: { left(points: readonly string[]): void };
+  /** A newer record of a member was taken in: it may show other grants. */
+  renewed(peer: string): void;
+  readonly grants: SpaceGrants;
 }
 
 /**
@@ -60,6 +65,15 @@ export class Members {
     return this.#membership.members(this.#links.now()).filter(({ peer }) => peer !== this.#node.id);
   }
 
+  has(peer: string): boolean {
+    return this.#membership.get(peer, this.#links.now()) !== undefined;
+  }
+
+  /** What the peer shows to be a member. */
+  grantsOf(peer: string): readonly string[] {
+    return this.#membership.get(peer, this.#links.now())?.grants ?? NO_GRANTS;
+  }
+
   addresses(peer: string): readonly string[] {
     return this.#membership.get(peer, this.#links.now())?.addresses ?? [];
   }
@@ -79,14 +93,39 @@ export class Members {
     for (const { peer } of this.others) this.#links.unshare(peer, this.#spaceId);
   }
 
+  /** Tells anew, with other grants. */
+  retell(): void {
+    this.#renew(this.#points, false);
+  }
+
+  /** Shuts a peer out, until it shows something better: its interest goes, and the link unless it is needed elsewhere. */
+  expel(peer: string, reason: string): void {
+    this.#membership.forget(peer);
+    this.unlink(peer, reason);
+  }
+
+  /** Shares the space with the peer no more. */
+  unlink(peer: string, reason: string): void {
+    this.#links.unshare(peer, this.#spaceId);
+    const link = this.#links.get(peer);
+    if (link?.spaces.size !== 0) return;
+    link.session?.abort(new Error(reason));
+    // It is not to have what it did not get in time, if it comes back.
+    link.outgoing.clear();
+  }
+
+  /** Shares the space with all members again. */
+  relink(): void {
+    for (const { peer } of this.others) this.#share(peer);
+  }
+
   /** Starts a session's exchange: this node's record, and all it knows in short. */
   syncWith(session: LinkSession): void {
     this.#send(session, { records: this.#own === undefined ? [] : [this.#own.bytes], compare: true });
   }
 
-  /** @throws RecordError when a record is no signed member record; the sender is to be dropped */
-  onMessage(link: Link, session: LinkSession, message: MembersMessage): void {
-    this.learn(message.records, link);
+  /** Answers what a member asks. */
+  answer(session: LinkSession, message: MembersMessage): void {
     if (message.digest.length === 0 && message.wanted.length === 0) return;
     const wanted = new Set(message.wanted);
     const nowMs = this.#links.now();
@@ -163,17 +202,20 @@ export class Members {
     const { peer, spaceId } = sealed.record;
     if (spaceId !== this.#spaceId) throw new RecordError('malformed', 'a member record of another space');
     if (peer === this.#node.id) return this.#onOwn(sealed.record);
+    // Whoever is known may leave, also when its grants have ended meanwhile.
+    if (!(sealed.record.left && this.has(peer)) && !this.#host.grants.admits(sealed.record)) return false;
     const before = this.#membership.get(peer, nowMs)?.points ?? [];
     const applied = this.#membership.apply(sealed, nowMs);
     switch (applied) {
       case 'new':
       case 'changed':
+        this.#host.renewed(peer);
         this.#share(peer);
-        this.#host.pointsLeft(before.filter((point) => !sealed.record.points.includes(point)));
+        this.#host.deserted.left(before.filter((point) => !sealed.record.points.includes(point)));
         return true;
       case 'left':
         this.#links.unshare(peer, this.#spaceId);
-        this.#host.pointsLeft(before);
+        this.#host.deserted.left(before);
         return true;
       case 'full':
         this.#logger.warn({ peer, space: this.#spaceId }, 'member not taken in: there are too many');
@@ -227,6 +269,7 @@ export class Members {
         points,
         expiresMs: nowMs + MEMBER_VALIDITY_MS,
         left,
+        ...(this.#host.grants.own.length > 0 && { grants: this.#host.grants.own }),
       },
       this.#node.privateKey,
     );

@@ -111,6 +111,12 @@ export class Membership {
     return isLive(sealed.record, now);
   }
 
+  /** As if the peer had never been known. */
+  forget(peer: string): void {
+    this.#live.delete(peer);
+    this.#departed.delete(peer);
+  }
+
   /** A link to a peer that fell silent is back: so is the member. False when it left, or is not known. */
   markAlive(peer: string, now: number): boolean {
     const sealed = this.#departed.get(peer);

@@ -5,6 +5,7 @@ import { MAX_TOLD_PATTERNS } from './limits.js';
 import type { Link } from './link.js';
 import type { LinkSession } from './link-session.js';
 import type { DhtPoint } from './point.js';
+import { PointAccess } from './point-access.js';
 
 type ParticipantState =
   | { readonly kind: 'absent' }
@@ -32,6 +33,8 @@ export class Participant {
   readonly name: string;
   sentMessages = 0;
   receivedMessages = 0;
+  /** What the other side may do at the point; the point sees to it that this is right. */
+  access = PointAccess.nothing;
   #state: ParticipantState = { kind: 'absent' };
   readonly #interest = new Map<string, Interest>();
   #digest = 0n;
@@ -89,6 +92,10 @@ export class Participant {
   receive(sequence: number, content: Content): void {
     const point = this.#point;
     if (point === undefined) return;
+    if (!this.access.mayPublish(content.routingKey)) {
+      point.refuseMessage(this, content);
+      return;
+    }
     this.#identity.epoch = this.link.remoteEpoch;
     this.#identity.sequence = sequence;
     if (!point.takeIn(this.#identity, content)) return;

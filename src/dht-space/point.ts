@@ -11,6 +11,7 @@ import type {
 } from '../overlay/index.js';
 import {
   AdvertisedInterest,
+  EVERYTHING,
   exchangeType,
   InterestTable,
   LocalPoint,
@@ -22,8 +23,11 @@ import { CONTROL_PART_BYTES, MAX_CONTENT_BYTES, SETTLE_TIMEOUT_MS } from './limi
 import type { Link } from './link.js';
 import type { LinkSession } from './link-session.js';
 import type { Participant } from './participant.js';
+import { PointAccess } from './point-access.js';
 import { spaceIdToBytes } from './records.js';
+import type { RefusalCause } from './refusals.js';
 import { secretDirect } from './secret-table.js';
+import type { SpaceGrants } from './space-grants.js';
 import type { InterestPart, ToldItem } from './told-interest.js';
 import { ToldInterest } from './told-interest.js';
 
@@ -35,6 +39,7 @@ export interface PointHost {
   /** The last local session has left the point. */
   left(point: DhtPoint): Promise<void>;
   deleteEverywhere(point: DhtPoint): Promise<void>;
+  readonly grants: SpaceGrants;
 }
 
 /** This node's part in a point of a `dht` space: what it wants, told to the others; what they want, kept to. */
@@ -52,6 +57,8 @@ export class DhtPoint implements Outward {
   /** Sessions in which this node has attached to the point. */
   readonly #attached = new Map<Link, LinkSession>();
   readonly #seen = new SeenMessages();
+  /** What this node may do at the point. */
+  #access: PointAccess;
   /**
    * Goes on above what this node used when it took part before: a clock that is never set back, and faster than anybody
    * publishes.
@@ -62,6 +69,7 @@ export class DhtPoint implements Outward {
     this.definition = definition;
     this.number = number;
     this.#host = host;
+    this.#access = host.grants.accessOf(host.self, definition.name);
     this.local = new LocalPoint(definition, this);
     const type = exchangeType(definition.type);
     this.#wanted = new InterestTable(
@@ -76,11 +84,16 @@ export class DhtPoint implements Outward {
   publish(message: OutgoingMessage): Promise<void> | undefined {
     // Whether anybody wants it or not: it is the publisher's mistake, and would end the link of whoever does.
     assertFits(message);
+    const { routingKey } = message;
+    if (!this.#access.mayPublish(routingKey)) {
+      throw this.#host.grants.refusal(this.definition.name, `publish with routing key '${routingKey}'`);
+    }
     const participants = this.#wanted.match(message);
     if (participants.length === 0) return undefined;
     this.#sequence += 1;
     let pause: Promise<unknown> | undefined;
     for (const participant of participants) {
+      if (!participant.access.maySubscribe(routingKey)) continue;
       const full = participant.link.send(this.number, participant, this.#sequence, message);
       if (full !== undefined) pause = pause === undefined ? full : Promise.all([pause, full]);
     }
@@ -98,9 +111,21 @@ export class DhtPoint implements Outward {
 
   /** The other side of a link takes part in the point. */
   admit(participant: Participant): void {
-    if (this.#participants.has(participant) || this.#state === 'withdrawn') return;
-    this.#participants.add(participant);
-    participant.point = this;
+    if (this.#state === 'withdrawn') return;
+    const { peer } = participant.link;
+    participant.access = this.#host.grants.accessOf(peer, this.definition.name);
+    if (!participant.access.mayAttach) {
+      this.#refuse('attach', participant, 'no grant for the point');
+      this.dismiss(participant);
+    } else if (!this.#participants.has(participant)) {
+      this.#participants.add(participant);
+      participant.point = this;
+    }
+  }
+
+  /** What this node may do has changed. */
+  review(): void {
+    this.#access = this.#host.grants.accessOf(this.#host.self, this.definition.name);
   }
 
   /** It means another point by the name, or its link was given up. */
@@ -108,9 +133,14 @@ export class DhtPoint implements Outward {
     if (!this.#participants.delete(participant)) return;
     this.#wanted.clear(participant);
     participant.point = undefined;
+    participant.access = PointAccess.nothing;
   }
 
   learnInterest(participant: Participant, interest: Interest): void {
+    // What was summarised may go beyond the grant: messages are held back one by one, so that what is granted gets through.
+    if (!covers(participant.access, this.definition, interest)) {
+      this.#refuse('interest', participant, 'wider than the grant: what is beyond it is not sent');
+    }
     this.#wanted.add(participant, interest);
   }
 
@@ -137,6 +167,12 @@ export class DhtPoint implements Outward {
   }
 
   async interestAdded(pattern: Pattern): Promise<void> {
+    if (!covers(this.#access, this.definition, pattern)) {
+      throw this.#host.grants.refusal(
+        this.definition.name,
+        `subscribe with routing key '${pattern.routingKey}'`,
+      );
+    }
     this.#change(this.#advertised.add(pattern));
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<void>((resolve) => {
@@ -177,6 +213,17 @@ export class DhtPoint implements Outward {
     return { pattern: encodeInterest(type, told), digest: interestDigest(told) };
   }
 
+  // --- what is refused ---
+
+  /** The other side published what its grant does not let it. */
+  refuseMessage(participant: Participant, { routingKey }: Content): void {
+    this.#refuse('message', participant, `no grant to publish with routing key '${routingKey}'`);
+  }
+
+  #refuse(refused: RefusalCause, { link }: Participant, cause: string): void {
+    this.#host.grants.refusals.add(refused, { peer: link.peer, point: this.definition.name, cause });
+  }
+
   // --- leaving ---
 
   async left(): Promise<void> {
@@ -185,6 +232,7 @@ export class DhtPoint implements Outward {
   }
 
   async delete(): Promise<void> {
+    if (!this.#access.mayAdminister) throw this.#host.grants.refusal(this.definition.name, 'administer');
     this.#withdraw();
     await this.#host.deleteEverywhere(this);
   }
@@ -224,6 +272,13 @@ export class DhtPoint implements Outward {
       })),
     };
   }
+}
+
+/** Only the patterns of a topic say beforehand which routing keys they match. */
+function covers(access: PointAccess, { type }: PointDefinition, interest: Interest): boolean {
+  return type === 'topic' && interest !== EVERYTHING
+    ? access.coversPattern(interest.routingKey)
+    : access.subscribes;
 }
 
 /** @throws SpaceError */

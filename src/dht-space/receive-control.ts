@@ -25,7 +25,7 @@ export function receiveControl(
   if (session === undefined) return;
   if (message.members !== undefined) onMembers(link, session, message.members, spaces, tombstoneOf);
   else if (message.definitions !== undefined) {
-    spaces.get(spaceIdFromBytes(message.definitions.spaceId))?.onDefinitions(message.definitions);
+    spaces.get(spaceIdFromBytes(message.definitions.spaceId))?.onDefinitions(link, message.definitions);
   } else if (message.synced !== undefined) onSynced(link, session, message.synced);
   else if (message.attach !== undefined) onAttach(link, session, message.attach, spaces);
   else if (message.interest !== undefined) onInterest(session, message.interest);
@@ -41,16 +41,20 @@ function onMembers(
 ): void {
   const spaceId = spaceIdFromBytes(message.spaceId);
   const space = spaces.get(spaceId);
-  if (space === undefined) {
-    // Nothing to tell about a space that this node is not in, but that nobody is any more.
-    const manifest = tombstoneOf(spaceId);
+  space?.members.learn(message.records, link);
+  if (space === undefined || !space.grants.isOpenTo(link.peer)) {
+    if (message.digest.length > 0)
+      space?.grants.refusals.add('link', { peer: link.peer, cause: 'asks for members' });
+    // Nothing to tell about a space that this node is not in, or that the other side is not let into: it sees no
+    // difference. That nobody is in it any more, everybody may know.
+    const manifest = space === undefined ? tombstoneOf(spaceId) : undefined;
     if (manifest !== undefined) {
       session.control.send({ definitions: { spaceId: message.spaceId, points: [], manifest } });
     }
     session.sendChange((number) => ({ synced: { number, spaceId: spaceIdToBytes(spaceId) } }));
     return;
   }
-  space.members.onMessage(link, session, message);
+  space.members.answer(session, message);
   if (link.spaces.has(spaceId)) space.syncWith(link);
 }
 

@@ -39,16 +39,30 @@ interface Format<R extends SpaceRecord> {
 const MANIFEST: Format<SpaceManifest> = {
   validityMs: MANIFEST_VALIDITY_MS,
   signer: (record) => record.owner,
-  encode: (record) => ManifestMessage.encode({ ...record, access: ACCESS.indexOf(record.access) + 1 }),
+  encode: (record) =>
+    ManifestMessage.encode({
+      ...record,
+      access: ACCESS.indexOf(record.access) + 1,
+      revocations: [...(record.revocations ?? [])],
+    }),
   decode(payload, owner) {
-    const { space, createdMs, access, sequence, expiresMs, deleted } = ManifestMessage.decode(payload);
+    const message = ManifestMessage.decode(payload);
+    const { space, createdMs, access, sequence, expiresMs, deleted, revocations } = message;
     const word = ACCESS[access - 1];
     if (word === undefined) throw unknownValue('access', access);
-    return { kind: 'space-manifest', space, owner, createdMs, access: word, sequence, expiresMs, deleted };
+    return {
+      kind: 'space-manifest',
+      ...{ space, owner, createdMs, access: word, sequence, expiresMs, deleted },
+      ...(revocations.length > 0 && { revocations }),
+    };
   },
   check(record) {
     checkName('space', record.space);
     checkCount('createdMs', record.createdMs);
+    for (const { grant, expiresMs } of record.revocations ?? []) {
+      checkName('revocations', grant);
+      checkCount('revocations', expiresMs);
+    }
   },
 };
 
@@ -61,12 +75,13 @@ const POINT: Format<PointRecord> = {
       ...record,
       spaceId,
       arguments: Uint8Array.from(Buffer.from(record.arguments)),
+      grant: record.grant ?? '',
     });
   },
   decode(payload, author) {
     const { spaceId, name, type, arguments: text, createdMs, ...rest } = PointMessage.decode(payload);
     if (!POINT_TYPES.has(type)) throw unknownValue('type', type);
-    const { sequence, expiresMs, closed, deleted } = rest;
+    const { sequence, expiresMs, closed, deleted, grant } = rest;
     const definition = { name, type: type as PointType, arguments: utf8('arguments', text) };
     const times = { createdMs, sequence, expiresMs };
     return {
@@ -77,6 +92,7 @@ const POINT: Format<PointRecord> = {
       author,
       closed,
       deleted,
+      ...(grant !== '' && { grant }),
     };
   },
   check(record) {
@@ -93,10 +109,12 @@ const MEMBER: Format<MemberRecord> = {
   encode(record) {
     const spaceId = Uint8Array.from(spaceIdToBytes(record.spaceId));
     const addresses = record.addresses.map((address) => Uint8Array.from(multiaddr(address).bytes));
-    return MemberMessage.encode({ ...record, spaceId, addresses, points: [...record.points] });
+    const grants = [...(record.grants ?? [])];
+    return MemberMessage.encode({ ...record, spaceId, addresses, points: [...record.points], grants });
   },
   decode(payload, peer) {
-    const { spaceId, epoch, sequence, expiresMs, addresses, points, left } = MemberMessage.decode(payload);
+    const message = MemberMessage.decode(payload);
+    const { spaceId, epoch, sequence, expiresMs, addresses, points, left, grants } = message;
     const texts = addresses.flatMap(addressText);
     const version = { epoch, sequence, expiresMs };
     return {
@@ -107,6 +125,7 @@ const MEMBER: Format<MemberRecord> = {
       addresses: texts,
       points,
       left,
+      ...(grants.length > 0 && { grants }),
     };
   },
   check(record) {

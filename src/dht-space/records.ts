@@ -18,6 +18,16 @@ export interface SpaceManifest {
   readonly expiresMs: number;
   /** The owner has deleted the space; the manifest stays as a tombstone until it expires. */
   readonly deleted: boolean;
+  /** Of a granted space: grants that count no more. Left out where there are none. */
+  readonly revocations?: readonly Revocation[];
+}
+
+/** The end of a grant before its time, and of what was delegated from it. */
+export interface Revocation {
+  /** The grant's id. */
+  readonly grant: string;
+  /** When the grant would have ended: nobody needs to know of it any more after that. */
+  readonly expiresMs: number;
 }
 
 /** What a point is, says one of its participants. Participants renew it in turn, under their own names. */
@@ -37,6 +47,8 @@ export interface PointRecord {
   readonly closed: boolean;
   /** Somebody deleted the point for everybody, participants or not; closed as well. */
   readonly deleted: boolean;
+  /** In a granted space: what lets the author sign this. Left out where that is the owner. */
+  readonly grant?: string;
 }
 
 /** A node is a member of a space, says that node. */
@@ -54,6 +66,8 @@ export interface MemberRecord {
   readonly points: readonly string[];
   readonly expiresMs: number;
   readonly left: boolean;
+  /** In a granted space: what lets the peer be a member. Left out where that is the owner. */
+  readonly grants?: readonly string[];
 }
 
 export type { RecordErrorCode } from './envelope.js';

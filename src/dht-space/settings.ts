@@ -7,6 +7,8 @@ import { parseSeeds } from './seeds.js';
 /** The declare arguments of a `dht` space, checked. */
 export interface SpaceSettings {
   readonly seeds: readonly Multiaddr[];
+  /** Who may join: anybody, or who has a grant of the owner. */
+  readonly access: 'open' | 'granted';
 }
 
 /** The fields of `exchangespace` in a join, checked. */
@@ -14,31 +16,37 @@ export interface JoinSettings {
   readonly seeds: readonly Multiaddr[];
   /** Peer id that the space's owner must have. */
   readonly owner: string | undefined;
+  /** What lets this node into a granted space, as a compact JWS. */
+  readonly grant: string | undefined;
 }
 
 /** @throws SpaceError `invalid-argument`, naming the field */
 export function parseSpaceSettings(settings: FieldTable): SpaceSettings {
   refuseOthers(settings, ['seeds', 'access'], '');
   const access = settings.access ?? 'open';
-  if (access === 'granted') {
+  if (access !== 'open' && access !== 'granted') {
     throw new SpaceError(
       'invalid-argument',
-      "access 'granted' is not supported by this version: expected 'open'",
+      `access: expected 'open' or 'granted', found ${describe(access)}`,
     );
   }
-  if (access !== 'open') {
-    throw new SpaceError('invalid-argument', `access: expected 'open', found ${describe(access)}`);
-  }
-  return { seeds: parseSeeds(settings.seeds, 'seeds') };
+  return { seeds: parseSeeds(settings.seeds, 'seeds'), access };
 }
 
 /** @throws SpaceError `invalid-argument`, naming the field */
 export function parseJoinSettings(settings: FieldTable): JoinSettings {
-  refuseOthers(settings, ['seeds', 'owner'], 'exchangespace.');
+  refuseOthers(settings, ['seeds', 'owner', 'grant'], 'exchangespace.');
   return {
     seeds: parseSeeds(settings.seeds, 'exchangespace.seeds'),
     owner: parseOwner(settings.owner),
+    grant: parseGrant(settings.grant),
   };
+}
+
+function parseGrant(grant: unknown): string | undefined {
+  if (grant === undefined || typeof grant === 'string') return grant;
+  const text = `exchangespace.grant: expected a grant as text, found ${describe(grant)}`;
+  throw new SpaceError('invalid-argument', text);
 }
 
 function parseOwner(owner: unknown): string | undefined {

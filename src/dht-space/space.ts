@@ -4,17 +4,15 @@ import { assertSamePoint, SpaceError } from '../overlay/index.js';
 import { aborted } from './aborted.js';
 import { allLinked } from './all-linked.js';
 import type { DefinitionsHost } from './definitions.js';
-import { Definitions, definitionOf } from './definitions.js';
-import type { Directory } from './directory.js';
+import { conflictBetween, Definitions } from './definitions.js';
+import type { DesertedHost } from './deserted-points.js';
+import { DesertedPoints } from './deserted-points.js';
+import type { Directory, PointDirectory } from './directory.js';
+import { MEMBERS_ONLY } from './directory.js';
+import { Discovery } from './discovery.js';
+import type { Grant } from './grant.js';
 import { HeldManifest } from './held-manifest.js';
-import {
-  CONTROL_PART_BYTES,
-  DISCOVERY_INTERVAL_MS,
-  DISCOVERY_LIMIT_MS,
-  FIRST_DISCOVERY_MS,
-  LONELY_DISCOVERY_INTERVAL_MS,
-  MANIFEST_VALIDITY_MS,
-} from './limits.js';
+import { CONTROL_PART_BYTES } from './limits.js';
 import type { Link } from './link.js';
 import type { LinkSession } from './link-session.js';
 import type { Links } from './links.js';
@@ -25,9 +23,9 @@ import type { Participant } from './participant.js';
 import { inParts } from './parts.js';
 import type { PointHost } from './point.js';
 import { DhtPoint } from './point.js';
-import type { PointRecord, Sealed, SpaceManifest } from './records.js';
-import { seal, spaceIdOf, spaceIdToBytes } from './records.js';
-import { timeLimit } from './time-limit.js';
+import type { PointRecord, Revocation, Sealed, SpaceManifest } from './records.js';
+import { spaceIdOf, spaceIdToBytes } from './records.js';
+import { SpaceGrants } from './space-grants.js';
 import type { Definitions as DefinitionsMessage, FoundSpace } from './wire/control.js';
 
 export interface SpaceEnvironment {
@@ -40,43 +38,58 @@ export interface SpaceEnvironment {
   /** Asks this peer for the space, and learns what it says. */
   ask(peer: string): Promise<void>;
   /** Dials the members that were known before; the peer ids of those who answer. */
-  meetKnown(space: DhtSpace): Promise<readonly string[]>;
+  meetKnown(space: { readonly name: string; readonly owner: string }): Promise<readonly string[]>;
   /** Nothing holds the space any more. */
   ended(space: DhtSpace): void;
 }
 
 /** A space that this node is a member of: its members, its points, and this node's part in them. */
-export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
+export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, MembersHost {
   readonly name: string;
   readonly owner: string;
   readonly spaceId: string;
   readonly self: string;
   readonly members: Members;
+  readonly discovery: Discovery;
   /** Seeds given for this space; they are redialled until it ends. */
   readonly seeds: Multiaddr[] = [];
+  /** Who may do what here. */
+  readonly grants: SpaceGrants;
   readonly #environment: SpaceEnvironment;
+  readonly #pointDirectory: PointDirectory;
   readonly #manifest: HeldManifest;
   readonly #definitions: Definitions;
   readonly #points = new Map<string, DhtPoint>();
-  /** Points that the last participant known has left, and nobody has closed as far as this node knows. */
-  readonly #deserted = new Set<string>();
+  readonly deserted: DesertedPoints;
   /** A declared space is held by its handle, also without points. */
   declared = false;
   /** Joins under way. */
   #joining = 0;
   #state: 'member' | 'gone' = 'member';
-  #announced = false;
-  #nextDiscoveryMs = 0;
 
   constructor(manifest: Sealed<SpaceManifest>, environment: SpaceEnvironment) {
     this.name = manifest.record.space;
     this.owner = manifest.record.owner;
     this.spaceId = spaceIdOf(this.name, this.owner);
     this.self = environment.node.id;
-    this.#manifest = new HeldManifest(manifest, () => this.#manifestChanged());
     this.#environment = environment;
+    this.#manifest = new HeldManifest(manifest, () => this.#manifestChanged());
+    this.grants = new SpaceGrants(manifest.record, {
+      self: this.self,
+      now: environment.links.now,
+      logger: environment.logger,
+      tokensOf: (peer) => this.members.grantsOf(peer),
+    });
+    this.#pointDirectory = this.grants.isGranted ? MEMBERS_ONLY : environment.directory;
     this.members = new Members(this.spaceId, environment, this);
-    this.#definitions = new Definitions(this, environment);
+    this.discovery = new Discovery(this, environment);
+    this.#definitions = new Definitions(this, { ...environment, directory: this.#pointDirectory });
+    this.deserted = new DesertedPoints(this, this.#definitions);
+  }
+
+  /** What the DHT knows members by: in a granted space, a secret of theirs. */
+  get meetingPlace(): string {
+    return this.grants.rendezvous ?? this.name;
   }
 
   get manifest(): Sealed<SpaceManifest> {
@@ -94,10 +107,10 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
 
   /** Becomes a member: tells those known, and later the DHT, of which a join has no need while it has its hands full. */
   enter(): void {
-    const { directory, links } = this.#environment;
+    const { directory } = this.#environment;
     this.members.tell([]);
     directory.keepManifest(this.manifest, (by) => this.#manifest.replace(by));
-    this.#nextDiscoveryMs = links.now() + links.random() * FIRST_DISCOVERY_MS;
+    this.discovery.begin();
   }
 
   /** What a newcomer is handed, as far as it goes into so many octets: members first, who know the rest. */
@@ -111,7 +124,7 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
 
   /** What another member handed over, or told since. @throws RecordError when it is no signed record of this space */
   learn(found: FoundSpace): void {
-    if (found.manifest.length > 0) this.#learnManifest(found.manifest);
+    if (found.manifest.length > 0) this.#manifest.learn(found.manifest, this.#environment.links.now());
     this.members.learn(found.members);
     this.#definitions.learn(found.points);
   }
@@ -131,6 +144,8 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   ): Promise<{ point: DhtPoint; session: PointSession }> {
     this.#joining += 1;
     try {
+      const access = this.grants.accessOf(this.self, wanted.name);
+      if (!access.mayAttach) throw this.grants.refusal(wanted.name, 'take part');
       let point = this.#points.get(wanted.name);
       if (point === undefined) {
         const record = await this.#definitions.define(wanted, signal);
@@ -169,18 +184,8 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   }
 
   /** Deletes the space everywhere; only its owner can. */
-  async deleteSpace(): Promise<void> {
-    const { links, node, directory } = this.#environment;
-    const { record } = this.manifest;
-    const deleted: SpaceManifest = {
-      ...record,
-      sequence: record.sequence + 1,
-      expiresMs: links.now() + MANIFEST_VALIDITY_MS,
-      deleted: true,
-    };
-    const sealed = seal(deleted, node.privateKey);
-    this.#manifest.replace(sealed);
-    await directory.putManifest(sealed).catch(() => {});
+  deleteSpace(): Promise<void> {
+    return this.#restate({ deleted: true });
   }
 
   /** Leaves the space when neither a handle nor a point holds it, nor somebody who is just joining one. */
@@ -200,9 +205,9 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     this.#state = 'gone';
     const { directory } = this.#environment;
     this.members.leave();
-    directory.withdraw(this.name);
+    directory.withdraw(this.meetingPlace);
     directory.releaseManifest(this.spaceId);
-    for (const name of this.#points.keys()) directory.releasePoint(this.spaceId, name);
+    for (const name of this.#points.keys()) this.#pointDirectory.releasePoint(this.spaceId, name);
     this.#environment.ended(this);
   }
 
@@ -213,27 +218,13 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     this.syncWith(link);
   }
 
-  /** The last participant of a point may have left without seeing that it was the last. */
-  pointsLeft(points: readonly string[]): void {
-    for (const name of points) {
-      if (this.#definitions.isOpen(name) && !this.hasParticipant(name)) this.#deserted.add(name);
-    }
-  }
-
-  /** One member closes points that nobody takes part in any more; when all have heard who left, as that may be the one. */
-  #closeDeserted(): void {
-    if (!this.members.isFirst) return;
-    for (const name of this.#deserted) {
-      if (!this.hasParticipant(name)) void this.#definitions.release(name, true);
-    }
-    this.#deserted.clear();
-  }
-
   /** Tells the other side of a link all about this node's part, once a session. */
   syncWith(link: Link): void {
     const { session } = link;
     if (session === undefined || session.told.has(this.spaceId)) return;
     session.told.add(this.spaceId);
+    // Revocations first: what follows is judged by them.
+    if (this.grants.isGranted) this.#sendDefinitions(session, [], true);
     this.members.syncWith(session);
     const parts = inParts(this.#definitions.records, recordBytes, CONTROL_PART_BYTES);
     for (const [index, points] of parts.entries()) this.#sendDefinitions(session, points, index === 0);
@@ -249,9 +240,13 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   }
 
   /** @throws RecordError when a record is no signed definition of this space; the sender is to be dropped */
-  onDefinitions(definitions: DefinitionsMessage): void {
-    if (definitions.manifest.length > 0) this.#learnManifest(definitions.manifest);
-    this.#definitions.learn(definitions.points);
+  onDefinitions(link: Link, definitions: DefinitionsMessage): void {
+    // It says itself who signed it, and everybody may know.
+    if (definitions.manifest.length > 0)
+      this.#manifest.learn(definitions.manifest, this.#environment.links.now());
+    if (definitions.points.length === 0) return;
+    if (this.grants.isOpenTo(link.peer)) this.#definitions.learn(definitions.points);
+    else this.grants.refusals.add('link', { peer: link.peer, cause: 'definitions of no member' });
   }
 
   hasParticipant(point: string): boolean {
@@ -259,29 +254,29 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   }
 
   tick(nowMs: number): void {
+    this.#review();
     this.members.tick(nowMs);
-    this.#closeDeserted();
+    this.deserted.close();
+    if (this.grants.isGranted) {
+      for (const name of this.#points.keys()) this.#definitions.renew(name, nowMs);
+    }
     this.#definitions.expire(nowMs);
-    if (nowMs < this.#nextDiscoveryMs) return;
-    const isAlone = this.members.others.length === 0;
-    this.#nextDiscoveryMs = nowMs + (isAlone ? LONELY_DISCOVERY_INTERVAL_MS : DISCOVERY_INTERVAL_MS);
-    void this.discover();
+    this.discovery.tick(nowMs);
   }
 
   // --- definitions ---
 
-  #open(definition: PointDefinition, record: Sealed<PointRecord>): DhtPoint {
+  #open(definition: PointDefinition, record: Sealed<PointRecord> | undefined): DhtPoint {
     try {
       this.members.tell([...this.#points.keys(), definition.name]);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new SpaceError('refused', `this node is in too many points of '${this.name}': ${reason}`, {
-        cause,
-      });
+      const text = `this node is in too many points of '${this.name}': ${reason}`;
+      throw new SpaceError('refused', text, { cause });
     }
     const point = new DhtPoint(definition, this.#environment.nextPointNumber(), this);
     this.#points.set(definition.name, point);
-    this.#definitions.keep(record);
+    if (record !== undefined) this.#definitions.keep(record);
     for (const link of this.#environment.links) {
       const participant = link.points.get(this.spaceId, definition.name);
       if (participant?.type === definition.type) point.admit(participant);
@@ -295,16 +290,66 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     this.members.tell([...this.#points.keys()]);
   }
 
-  #learnManifest(bytes: Uint8Array): void {
-    this.#manifest.learn(bytes, this.#environment.links.now());
+  // --- grants ---
+
+  /**
+   * Shows a grant of this node's own from now on.
+   *
+   * @throws GrantError when it does not count here
+   */
+  present(grant: Grant): void {
+    if (!this.grants.present(grant)) return;
+    this.renewed(this.self);
+    this.members.retell();
+    this.members.relink();
   }
 
+  /** The owner ends grants before their time: all members hear of it now. */
+  async revoke(revocations: readonly Revocation[]): Promise<void> {
+    if (!this.grants.revoke(revocations)) return;
+    await this.#restate({ revocations: this.grants.revocations });
+  }
+
+  /** A member, or this node, shows other grants now, or they are in force no more. */
+  renewed(peer: string): void {
+    if (!this.grants.isGranted) return;
+    if (peer === this.self) for (const point of this.#points.values()) point.review();
+    for (const participant of this.#environment.links.get(peer)?.points ?? []) {
+      if (participant.spaceId === this.spaceId) this.attached(participant);
+    }
+  }
+
+  /** Grants end: by time, or by their owner's word. */
+  #review(): void {
+    for (const { peer, shutOut } of this.grants.review()) {
+      this.renewed(peer);
+      if (shutOut === undefined) continue;
+      const fields = { peer, space: this.name, reason: shutOut };
+      this.#environment.logger.warn(fields, 'shut out of a granted space');
+      if (peer !== this.self) this.members.expel(peer, shutOut);
+      else for (const other of this.members.others) this.members.unlink(other.peer, shutOut);
+    }
+  }
+
+  /** The owner says something else from now on. Resolves when the DHT has it as well. */
+  async #restate(changes: Partial<Pick<SpaceManifest, 'deleted' | 'revocations'>>): Promise<void> {
+    const { links, node, directory } = this.#environment;
+    const sealed = this.#manifest.restate(changes, links.now(), node.privateKey);
+    await directory.putManifest(sealed).catch(() => {});
+  }
+
+  /** The owner has said something else. */
   #manifestChanged(): void {
     if (this.gone) return;
     for (const session of this.#sessions()) this.#sendDefinitions(session, [], true);
-    if (this.#manifest.tombstone === undefined) return;
-    for (const point of this.#points.values())
-      point.deleted(`exchange space '${this.name}' was deleted by its owner`);
+    const { access, revocations = [] } = this.manifest.record;
+    this.grants.revoke(revocations);
+    this.#review();
+    // With another access it is another space, declared anew.
+    const isSame = this.grants.isGranted === (access === 'granted');
+    if (this.#manifest.tombstone === undefined && isSame) return;
+    const reason = `exchange space '${this.name}' was deleted by its owner`;
+    for (const point of this.#points.values()) point.deleted(reason);
     this.#points.clear();
     this.leave();
   }
@@ -313,7 +358,7 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
   defined(sealed: Sealed<PointRecord>, isNews: boolean): void {
     const { name, closed, deleted } = sealed.record;
     if (isNews) for (const session of this.#sessions()) this.#sendDefinitions(session, [sealed.bytes], false);
-    if (closed) this.#deserted.delete(name);
+    if (closed) this.deserted.closed(name);
     const point = this.#points.get(name);
     if (point === undefined) return;
     // Whoever closed it took itself for the last participant.
@@ -329,16 +374,11 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
       this.release();
       return;
     }
-    try {
-      assertSamePoint(this.name, definitionOf(sealed.record), point.definition);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#environment.logger.warn(
-        { space: this.name, point: name, reason },
-        'this alias lost against another definition',
-      );
-      point.conflicted(reason);
-    }
+    const reason = conflictBetween(this.name, sealed.record, point.definition);
+    if (reason === undefined) return;
+    const fields = { space: this.name, point: name, author: sealed.record.author, reason };
+    this.#environment.logger.warn(fields, 'this alias lost against another definition');
+    point.conflicted(reason);
   }
 
   #sendDefinitions(session: LinkSession, points: readonly Uint8Array[], withManifest: boolean): void {
@@ -346,39 +386,6 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
     session.control.send({
       definitions: { spaceId: spaceIdToBytes(this.spaceId), points: [...points], manifest },
     });
-  }
-
-  // --- finding members ---
-
-  /** Announces first and looks up after: of two nodes that do so at the same time, at least one sees the other. */
-  async discover(): Promise<void> {
-    const { directory, logger } = this.#environment;
-    const limit = timeLimit(DISCOVERY_LIMIT_MS);
-    try {
-      if (this.members.others.length === 0) {
-        const met = await this.#environment.meetKnown(this);
-        await Promise.race([Promise.all(met.map((peer) => this.#ask(peer))), aborted(limit)]);
-      }
-      // The directory repeats it.
-      if (!this.#announced) {
-        this.#announced = true;
-        await Promise.race([directory.announce(this.name), aborted(limit)]);
-      }
-      const known = new Set(this.members.others.map(({ peer }) => peer));
-      const asked: Promise<void>[] = [];
-      for await (const peer of directory.findMembers(this.name, { signal: limit })) {
-        if (!known.has(peer.toString())) asked.push(this.#ask(peer.toString()));
-      }
-      await Promise.race([Promise.all(asked), aborted(limit)]);
-    } catch (error) {
-      logger.debug({ err: error, space: this.name }, 'could not look for members');
-    }
-  }
-
-  /** Never rejects: whoever does not answer has nothing to hand over. */
-  async #ask(peer: string): Promise<void> {
-    const { ask, logger } = this.#environment;
-    await ask(peer).catch((err: unknown) => logger.debug({ err, peer }, 'a member did not answer'));
   }
 
   *#sessions(): Iterable<LinkSession> {
@@ -389,6 +396,4 @@ export class DhtSpace implements PointHost, DefinitionsHost, MembersHost {
 }
 
 /** A record in a message: with its tag and its length. */
-function recordBytes({ length }: Uint8Array): number {
-  return length + 8;
-}
+const recordBytes = ({ length }: Uint8Array): number => length + 8;

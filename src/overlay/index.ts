@@ -41,6 +41,7 @@ export { LocalPoint } from './local-point.js';
 export { RangeSet } from './range-set.js';
 export { SeenMessages } from './seen-messages.js';
 export { summarise } from './summary.js';
+export { TopicTrie } from './topic-trie.js';
 
 // The implementation within one process: the specification, and the example to start from.
 

@@ -4,10 +4,11 @@ import type { DefinitionsHost } from '../../src/dht-space/definitions.js';
 import { Definitions } from '../../src/dht-space/definitions.js';
 import { MAX_CLOCK_SKEW_MS, MAX_POINTS_PER_SPACE, POINT_VALIDITY_MS } from '../../src/dht-space/limits.js';
 import type { PointRecord, Sealed } from '../../src/dht-space/records.js';
+import { SpaceGrants } from '../../src/dht-space/space-grants.js';
 import type { PointDefinition } from '../../src/overlay/index.js';
 import { EmptyDirectory } from './fake-member.js';
 import type { Identity } from './fixtures.js';
-import { identities, NOW, point, SPACE_ID } from './fixtures.js';
+import { identities, manifest, NOW, point, SPACE_ID } from './fixtures.js';
 import { LogStub } from './log-stub.js';
 
 const BIDS: PointDefinition = { name: 'bids', type: 'topic', arguments: {} };
@@ -32,6 +33,12 @@ beforeEach(() => {
   const host: DefinitionsHost = {
     name: 'market',
     spaceId: SPACE_ID,
+    grants: new SpaceGrants(manifest(self).record, {
+      self: self.id,
+      now: () => nowMs,
+      logger: new LogStub(),
+      tokensOf: () => [],
+    }),
     hasParticipant: (name) => participants.includes(name),
     defined: ({ record }, isNews) => defined.push(`${isNews ? 'news' : 'anew'}: ${describeRecord(record)}`),
   };
@@ -47,8 +54,8 @@ function describeRecord({ name, type, closed, deleted, sequence }: PointRecord):
   return `${name} ${type} ${sequence}${closed ? ' closed' : ''}${deleted ? ' deleted' : ''}`;
 }
 
-const define = (wanted = BIDS): Promise<Sealed<PointRecord>> =>
-  definitions.define(wanted, AbortSignal.timeout(1000));
+const define = async (wanted = BIDS): Promise<Sealed<PointRecord>> =>
+  (await definitions.define(wanted, AbortSignal.timeout(1000))) ?? expect.fail('this node may not define it');
 
 describe('the definitions of a space', () => {
   it('begin with whoever is first, and are put where others find them', async () => {

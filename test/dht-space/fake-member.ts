@@ -1,5 +1,6 @@
 import '../../src/dht-space/promise-polyfill.js';
 import type { Directory } from '../../src/dht-space/directory.js';
+import type { Grant } from '../../src/dht-space/grant.js';
 import { Links } from '../../src/dht-space/links.js';
 import { receiveControl } from '../../src/dht-space/receive-control.js';
 import type { PointRecord, Sealed, SpaceManifest } from '../../src/dht-space/records.js';
@@ -63,7 +64,7 @@ export class FakeMember {
     overlay: FakeOverlay,
     { id, key }: Identity,
     manifest: Sealed<SpaceManifest>,
-    { clock, log = new LogStub() }: { clock: { nowMs: number }; log?: LogStub },
+    { clock, log = new LogStub(), grant }: { clock: { nowMs: number }; log?: LogStub; grant?: Grant },
   ) {
     this.node = overlay.start(id, key);
     this.log = log;
@@ -97,6 +98,7 @@ export class FakeMember {
       ended: (space) => void this.spaces.delete(space.spaceId),
     });
     this.spaces.set(this.space.spaceId, this.space);
+    if (manifest.record.access === 'granted') this.space.grants.present(grant);
     this.space.declared = true;
     this.space.enter();
   }
@@ -105,7 +107,7 @@ export class FakeMember {
     overlay: FakeOverlay,
     identity: Identity,
     manifest: Sealed<SpaceManifest>,
-    options: { clock: { nowMs: number }; log?: LogStub },
+    options: { clock: { nowMs: number }; log?: LogStub; grant?: Grant },
   ): Promise<FakeMember> {
     const member = new FakeMember(overlay, identity, manifest, options);
     await member.links.start();
@@ -137,7 +139,7 @@ export class FakeMember {
     return session;
   }
 
-  publish(text: string): Promise<void> | undefined {
-    return this.session?.publish(outgoing('key', text));
+  publish(text: string, routingKey = 'key'): Promise<void> | undefined {
+    return this.session?.publish(outgoing(routingKey, text));
   }
 }

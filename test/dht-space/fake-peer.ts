@@ -5,6 +5,7 @@ import type { Link } from '../../src/dht-space/link.js';
 import { Links } from '../../src/dht-space/links.js';
 import type { Participant } from '../../src/dht-space/participant.js';
 import type { DhtPoint } from '../../src/dht-space/point.js';
+import { PointAccess } from '../../src/dht-space/point-access.js';
 import { receiveControl } from '../../src/dht-space/receive-control.js';
 import type { Content, MessageIdentity } from '../../src/overlay/index.js';
 import { SeenMessages } from '../../src/overlay/index.js';
@@ -111,7 +112,9 @@ export class Peer {
       return true;
     };
     const point = { takeIn, learnInterest: () => {}, forgetInterest: () => {}, dismiss: () => {} };
-    participantOf(link).point = point as unknown as DhtPoint;
+    const participant = participantOf(link);
+    participant.access = PointAccess.everything;
+    participant.point = point as unknown as DhtPoint;
     this.opened();
   }
 }

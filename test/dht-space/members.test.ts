@@ -195,13 +195,7 @@ describe('the members of a space', () => {
       }).bytes;
     a.space.members.learn([version(200, false)], a.links.get(c.node.id));
     expect(told).not.toContain('bids');
-    const message = {
-      spaceId: Buffer.from(a.space.spaceId, 'hex'),
-      records: [version(100, true)],
-      digest: [],
-      wanted: [],
-    };
-    a.space.members.onMessage(link, session, message);
+    a.space.members.learn([version(100, true)], link);
     expect(told).toContain('bids');
     expect(knownTo(a)).toContain(b.node.id);
     expect([...link.spaces]).toEqual([a.space.spaceId]);

@@ -62,7 +62,7 @@ async function manifestAt(node: DhtSpaces) {
   const { spaces } = await lookUp(
     asker.node,
     peer,
-    { space: SPACE, owner: '' },
+    { space: SPACE, owner: '', grant: new Uint8Array(0) },
     { signal: AbortSignal.timeout(5_000) },
   );
   return open('space-manifest', spaces[0]?.manifest ?? new Uint8Array(0), Date.now()).record;

@@ -19,28 +19,32 @@ function problemOf(action: () => unknown): string {
 
 describe('the settings of a space', () => {
   it('may be left out', () => {
-    expect(parseSpaceSettings({})).toEqual({ seeds: [] });
-    expect(parseJoinSettings({})).toEqual({ seeds: [], owner: undefined });
+    expect(parseSpaceSettings({})).toEqual({ seeds: [], access: 'open' });
+    expect(parseJoinSettings({})).toEqual({ seeds: [], owner: undefined, grant: undefined });
   });
 
-  it('are seeds and open access in a declare, seeds and an owner in a join', async () => {
+  it('are seeds and an access in a declare, seeds, an owner and a grant in a join', async () => {
     const [{ id }] = (await identities(1)) as [Identity];
     expect(parseSpaceSettings({ seeds: [SEED], access: 'open' }).seeds.map(String)).toEqual([SEED]);
+    expect(parseSpaceSettings({ access: 'granted' }).access).toBe('granted');
+    expect(parseJoinSettings({ grant: 'a.b.c' }).grant).toBe('a.b.c');
+    expect(problemOf(() => parseJoinSettings({ grant: 5 }))).toContain(
+      'exchangespace.grant: expected a grant',
+    );
     const { seeds, owner } = parseJoinSettings({ seeds: `${SEED}, localhost:1`, owner: id });
     expect([...seeds.map(String), owner]).toEqual([SEED, '/dns/localhost/tcp/1', id]);
   });
 
   it.each<[string, FieldTable, string]>([
     [
-      'an access that comes later',
-      { access: 'granted' },
-      "invalid-argument: access 'granted' is not supported",
+      'an access of another kind',
+      { access: 5 },
+      "invalid-argument: access: expected 'open' or 'granted', found number",
     ],
-    ['an access of another kind', { access: 5 }, "invalid-argument: access: expected 'open', found number"],
     [
       'an access that cannot be written down',
       { access: 5n },
-      "invalid-argument: access: expected 'open', found",
+      "invalid-argument: access: expected 'open' or 'granted', found",
     ],
     ['a field of a join', { owner: 'x' }, "argument 'owner' is not understood; expected 'seeds', 'access'"],
     ['seeds of another kind', { seeds: 5 }, 'invalid-argument: seeds is neither an array'],

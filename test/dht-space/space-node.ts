@@ -2,7 +2,13 @@ import { setImmediate } from 'node:timers/promises';
 import { DhtSpaces } from '../../src/dht-space/dht-spaces.js';
 import type { OverlayNode } from '../../src/dht-space/node.js';
 import { startOverlayNode } from '../../src/dht-space/node.js';
-import type { Content, ParticipantStatus, PointDefinition, PointSession } from '../../src/overlay/index.js';
+import type {
+  Content,
+  FieldTable,
+  ParticipantStatus,
+  PointDefinition,
+  PointSession,
+} from '../../src/overlay/index.js';
 import { bodyText, outgoing, pattern } from '../overlay/messages.js';
 import { eventually } from '../support/eventually.js';
 import { teardown } from '../support/teardown.js';
@@ -66,25 +72,32 @@ export class SpaceNode {
     return session;
   }
 
-  async declare(): Promise<void> {
-    await this.spaces.declareSpace({ space: SPACE, settings: {} });
+  async declare(settings: FieldTable = {}): Promise<void> {
+    await this.spaces.declareSpace({ space: SPACE, settings });
   }
 
   /** Joins the point through another node, and asks for everything. */
-  async join(through?: SpaceNode, interest: string | undefined = '#'): Promise<PointSession> {
-    const settings = through === undefined ? {} : { seeds: through.address };
+  async join(
+    through?: SpaceNode,
+    interest: string | undefined = '#',
+    { grant, point = POINT }: { grant?: string | undefined; point?: PointDefinition } = {},
+  ): Promise<PointSession> {
+    const settings = {
+      ...(through !== undefined && { seeds: through.address }),
+      ...(grant !== undefined && { grant }),
+    };
     const receiver = {
       receive: (content: Content) => void this.received.push(bodyText(content)),
       deleted: () => {},
     };
-    const session = await this.spaces.join({ space: SPACE, point: POINT, settings }, receiver);
+    const session = await this.spaces.join({ space: SPACE, point, settings }, receiver);
     this.#sessions.push(session);
     if (interest !== undefined) await session.addInterest(pattern(interest));
     return session;
   }
 
-  publish(text: string): Promise<void> | undefined {
-    return this.session.publish(outgoing('key', text));
+  publish(text: string, routingKey = 'key'): Promise<void> | undefined {
+    return this.session.publish(outgoing(routingKey, text));
   }
 
   /** What this node knows of another one as a participant. */

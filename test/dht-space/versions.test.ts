@@ -243,8 +243,9 @@ describe('a record of a later version', () => {
   });
 
   it('and a lookup of one are understood as far as they are known', () => {
-    const request = Buffer.concat([UNKNOWN, LookupRequest.encode({ space: 'market', owner: 'o' }), UNKNOWN]);
-    expect(LookupRequest.decode(request)).toEqual({ space: 'market', owner: 'o' });
+    const known = { space: 'market', owner: 'o', grant: new Uint8Array(0) };
+    const request = Buffer.concat([UNKNOWN, LookupRequest.encode(known), UNKNOWN]);
+    expect(LookupRequest.decode(request)).toEqual(known);
     const found = { manifest: Buffer.from('m'), members: [Buffer.from('a')], points: [] };
     const reply = Buffer.concat([UNKNOWN, LookupReply.encode({ spaces: [found] }), UNKNOWN]);
     expect(LookupReply.decode(reply).spaces.map(({ members }) => members.map(hex))).toEqual([['61']]);

@@ -52,7 +52,7 @@ describe('docs/wire.md', () => {
     `| live members of a space | ${count(limits.MAX_MEMBERS)} |`,
     `| points of a space | ${count(limits.MAX_POINTS_PER_SPACE)} |`,
     `| claims of a name | ${limits.MAX_CLAIMS}, ${kibibytes(limits.MAX_CLAIMS_BYTES)} |`,
-    `| request, reply of a lookup | 1,024 octets, ${mebibytes(limits.MAX_LOOKUP_BYTES)} |`,
+    `| request, reply of a lookup | ${count(limits.MAX_GRANT_BYTES + 1024)} octets, ${mebibytes(limits.MAX_LOOKUP_BYTES)} |`,
     `| replication, width of a query (k) | ${limits.K_BUCKET_SIZE} |`,
     `| requests at a time (α), disjoint paths | ${limits.QUERY_CONCURRENCY}, 1 |`,
     `after ${seconds(limits.PROVIDER_VALIDITY_MS)}, looked for each ${seconds(limits.PROVIDER_SWEEP_MS)}`,

@@ -1,0 +1,205 @@
+import { peerIdFromString } from '@libp2p/peer-id';
+import { SpaceError } from '../overlay/index.js';
+import type { Directory } from './directory.js';
+import type { Grant } from './grant.js';
+import { readGrant } from './grant.js';
+import { GrantError, RIGHTS } from './grant-claims.js';
+import type { GrantDesk } from './grant-desk.js';
+import { issueGrant, redeem } from './grant-issue.js';
+import { MAX_LOOKUP_BYTES } from './limits.js';
+import type { Located } from './locate.js';
+import { locate } from './locate.js';
+import { lookUp } from './lookup.js';
+import type { OverlayNode } from './node.js';
+import type { Sealed, SpaceManifest } from './records.js';
+import { open } from './records.js';
+import { openGrant, sealGrant } from './sealed-grant.js';
+import type { JoinSettings } from './settings.js';
+import type { DhtSpace } from './space.js';
+import type { FoundSpace, LookupReply, LookupRequest } from './wire/control.js';
+
+/** How full a reply to a lookup may get: its own framing takes some of it. */
+const LOOKUP_SHARE = 0.9;
+const OWNERS_GRANT_VALIDITY_MS = 600_000;
+
+export interface SpaceFinderOptions {
+  readonly node: OverlayNode;
+  readonly directory: Directory;
+  readonly grants: GrantDesk;
+  readonly now: () => number;
+  /** Those that this node is in. */
+  readonly spaces: () => Iterable<DhtSpace>;
+}
+
+/** What was found of one space. */
+interface Found {
+  readonly owner: string;
+  readonly answers: readonly FoundSpace[];
+  readonly manifest: Sealed<SpaceManifest>;
+}
+
+/**
+ * Finds spaces for this node, and this node's spaces for others. Open spaces go by name; of granted ones, only members
+ * understand what they are asked, and they answer who shows a grant.
+ */
+export class SpaceFinder {
+  readonly #node: OverlayNode;
+  readonly #directory: Directory;
+  readonly #grants: GrantDesk;
+  readonly #now: () => number;
+  readonly #spaces: () => Iterable<DhtSpace>;
+
+  constructor(options: SpaceFinderOptions) {
+    this.#node = options.node;
+    this.#directory = options.directory;
+    this.#grants = options.grants;
+    this.#now = options.now;
+    this.#spaces = options.spaces;
+  }
+
+  // --- what this node shows ---
+
+  /**
+   * What this node shows to join: the grant given, or those that it holds.
+   *
+   * @throws SpaceError `invalid-argument` for what is no grant, `refused` for one that is not for this
+   */
+  async ownGrants(space: string, { grant: token, owner }: JoinSettings): Promise<readonly Grant[]> {
+    if (token === undefined) return this.#grants.held(space, owner);
+    const grant = await refusing(async () => redeem(readGrant(token), this.#node.id));
+    const { claims } = grant;
+    if (claims.space === space && (owner ?? claims.owner) === claims.owner) return [grant];
+    const of = owner === undefined ? '' : ` of ${owner}`;
+    const text = `grant ${claims.id} is for space '${claims.space}' of ${claims.owner}, not for '${space}'${of}`;
+    throw new SpaceError('refused', `exchangespace.grant: ${text}`);
+  }
+
+  /** What the owner shows to those who cannot know better: everything, for as long as a lookup takes. */
+  ownersGrant(space: string): Promise<Grant> {
+    const nowMs = this.#now();
+    const terms = { points: ['*'], rights: RIGHTS, routingKeys: ['#'], delegable: 0 };
+    const expiresMs = nowMs + OWNERS_GRANT_VALIDITY_MS;
+    return issueGrant({ space, to: this.#node.id, ...terms, nowMs, expiresMs }, this.#node.privateKey);
+  }
+
+  /** What this node shows for the space; undefined where nothing is needed. */
+  async #shown({ name, owner, grants }: DhtSpace): Promise<Grant | undefined> {
+    if (!grants.isGranted) return undefined;
+    if (owner === this.#node.id) return this.ownersGrant(name);
+    const token = grants.own.at(-1);
+    return token === undefined ? undefined : readGrant(token);
+  }
+
+  // --- asking ---
+
+  async find(
+    name: string,
+    pinned: string | undefined,
+    grant: Grant | undefined,
+    signal: AbortSignal,
+  ): Promise<Found> {
+    const { byOwner, claims } = await this.locate(name, pinned, signal, { grant });
+    if (byOwner.size > 1) {
+      const owners = [...byOwner.keys()].sort().join(' and ');
+      throw new SpaceError(
+        'conflict',
+        `space '${name}' is claimed by ${owners}: pin one with exchangespace.owner`,
+      );
+    }
+    for (const [owner, answers] of byOwner) {
+      return { owner, answers, manifest: this.#newest([...answers, ...(claims.get(owner) ?? [])]) };
+    }
+    const by = pinned === undefined ? '' : ` owned by ${pinned}`;
+    throw new SpaceError(
+      'not-found',
+      `no space '${name}'${by}; nodes known to this one: ${this.#node.knows()}`,
+    );
+  }
+
+  locate(
+    space: string,
+    owner: string | undefined,
+    signal: AbortSignal,
+    { grant, retryMs }: { grant?: Grant | undefined; retryMs?: readonly number[] },
+  ): Promise<Located> {
+    return locate({
+      node: this.#node,
+      directory: this.#directory,
+      ...{ space, owner, signal },
+      meetingPlace: grant?.claims.rendezvous ?? space,
+      requestTo: (peer) => this.#requestTo(peer, { space, owner: owner ?? '' }, grant),
+      now: this.#now,
+      ...(retryMs === undefined ? {} : { retryMs }),
+    });
+  }
+
+  /** Asks one peer for a space that this node is in. @throws Error when it does not answer */
+  async ask(peer: string, space: DhtSpace, signal: AbortSignal): Promise<readonly FoundSpace[]> {
+    const of = { space: space.name, owner: space.owner };
+    const request = this.#requestTo(peer, of, await this.#shown(space));
+    const { spaces } = await lookUp(this.#node, peerIdFromString(peer), request, { signal });
+    return spaces;
+  }
+
+  /** Whichever knows most of what was revoked. */
+  #newest(found: readonly FoundSpace[]): Sealed<SpaceManifest> {
+    const all = found.map(({ manifest }) => open('space-manifest', manifest, this.#now()));
+    return all.reduce((a, b) => (b.record.sequence > a.record.sequence ? b : a));
+  }
+
+  /** Whoever has a grant does not show to strangers which space it asks for. */
+  #requestTo(peer: string, of: { space: string; owner: string }, grant: Grant | undefined): LookupRequest {
+    if (grant === undefined) return { ...of, grant: new Uint8Array(0) };
+    const sealed = sealGrant(grant.token, grant.claims.rendezvous, this.#node.id, peer);
+    return { space: '', owner: '', grant: sealed };
+  }
+
+  // --- answering ---
+
+  answer({ space: name, owner, grant }: LookupRequest, asker: string): LookupReply {
+    if (grant.length > 0) return { spaces: this.#foundBy(grant, asker) };
+    const known = [...this.#spaces()].filter(
+      (space) => space.name === name && (owner === '' || space.owner === owner),
+    );
+    const open = known.filter((space) => !space.grants.isGranted);
+    for (const { grants } of known) {
+      if (grants.isGranted) grants.refusals.add('lookup', { peer: asker, cause: 'no grant' });
+    }
+    return { spaces: open.map((space) => space.found(LOOKUP_SHARE * (MAX_LOOKUP_BYTES / open.length))) };
+  }
+
+  /** The granted space that the grant lets into, if it is known here. */
+  #foundBy(sealed: Uint8Array, asker: string): FoundSpace[] {
+    for (const space of this.#spaces()) {
+      const { rendezvous } = space.grants;
+      const token = rendezvous && openGrant(sealed, rendezvous, asker, this.#node.id);
+      if (token === undefined || token === '') continue;
+      try {
+        space.grants.check(token, asker);
+        return [space.found(LOOKUP_SHARE * MAX_LOOKUP_BYTES)];
+      } catch (error) {
+        if (!(error instanceof GrantError)) throw error;
+        space.grants.refusals.add('lookup', { peer: asker, cause: error.message });
+        // Whose grant was revoked or has expired may know why; the manifest is no secret.
+        return [{ manifest: space.manifest.bytes, members: [], points: [] }];
+      }
+    }
+    return [];
+  }
+}
+
+/** Grants as apps hear of them: what is none is a wrong argument, what does not count is refused. */
+export function refusing<T>(check: () => T): T {
+  const translated = (error: unknown): unknown => {
+    if (!(error instanceof GrantError)) return error;
+    const code = error.code === 'malformed' ? 'invalid-argument' : 'refused';
+    return new SpaceError(code, `exchangespace.grant: ${error.message}`, { cause: error });
+  };
+  try {
+    const result = check();
+    if (!(result instanceof Promise)) return result;
+    return result.catch((error: unknown) => Promise.reject(translated(error))) as T;
+  } catch (error) {
+    throw translated(error);
+  }
+}
