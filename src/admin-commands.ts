@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { dataDirIn, onNode } from './command-options.js';
 import type { ControlRequest, ControlResult } from './control/index.js';
 import { ask } from './control/index.js';
@@ -10,10 +10,27 @@ import { CONTROL_SOCKET } from './data-dir.js';
 /** Stands for standard input where a password is expected: a command line is for all to see. */
 const FROM_STANDARD_INPUT = '-';
 
+/** Of a grant, in place of a peer id. */
+const BEARER = 'bearer';
+const UNITS_MS: { readonly [unit: string]: number } = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
 const LIST_COLUMNS: { readonly [command: string]: readonly string[] } = {
   'user list': ['name', 'tags'],
   'permission list': ['user', 'vhost', 'configure', 'write', 'read'],
   'vhost list': ['name'],
+  'grant list': [
+    'id',
+    'origin',
+    'state',
+    'space',
+    'owner',
+    'to',
+    'points',
+    'rights',
+    'routing-keys',
+    'expires',
+    'delegable',
+  ],
 };
 
 /** Adds the commands for users, permissions and virtual hosts of a node, running or stopped. */
@@ -24,13 +41,13 @@ export function addAdminCommands(program: Command): void {
     .addOption(tags())
     .action(async (name: string, options) => {
       const { password: given, tags: all } = options as { password: string; tags: readonly string[] };
-      await administer({ command: 'user add', name, password: await passwordIn(given), tags: all }, options);
+      await administer({ command: 'user add', name, password: await secretIn(given), tags: all }, options);
     });
   onNode(user, 'password <name>', 'gives somebody another password')
     .addOption(password())
     .action(async (name: string, options) => {
       const { password: given } = options as { password: string };
-      await administer({ command: 'user password', name, password: await passwordIn(given) }, options);
+      await administer({ command: 'user password', name, password: await secretIn(given) }, options);
     });
   onNode(user, 'remove <name>', 'and closes their connections').action((name: string, options) =>
     administer({ command: 'user remove', name }, options),
@@ -75,6 +92,61 @@ export function addAdminCommands(program: Command): void {
     (name: string, options) => administer({ command: 'vhost remove', name }, options),
   );
   list(vhost, 'by name').action((options) => administer({ command: 'vhost list' }, options));
+
+  addGrantCommands(program);
+}
+
+function addGrantCommands(program: Command): void {
+  const grant = program.command('grant').description('who may do what in the granted spaces of a node');
+  onNode(grant, 'create', 'signs a grant and prints it')
+    .requiredOption('--space <name>', 'the space')
+    .requiredOption('--to <peer id>', `whom it is for; '${BEARER}': whoever has it`)
+    .addOption(texts('--points <names>', "points; '*' stands for any characters").makeOptionMandatory())
+    .addOption(texts('--rights <rights>', 'some of publish, subscribe, administer').makeOptionMandatory())
+    .addOption(texts('--routing-keys <patterns>', 'topic patterns of routing keys').default(['#'], '#'))
+    .addOption(
+      new Option('--expires <time>', "how long from now, such as '12h' or '30d'")
+        .argParser(durationMs)
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--delegable <times>', 'how often it may be handed down').argParser(Number).default(0),
+    )
+    .option('--owner <peer id>', "the space's owner, where the node hands down grants of several")
+    .action((options) => {
+      const { space, to, points, rights, routingKeys, expires, delegable, owner } = options;
+      const terms = { space, to, points, rights, routingKeys, delegable };
+      const expiresMs = Date.now() + expires;
+      return administer({ command: 'grant create', ...terms, expiresMs, ...(owner && { owner }) }, options);
+    });
+  list(grant, 'that the node has signed, and that it holds').action((options) =>
+    administer({ command: 'grant list' }, options),
+  );
+  onNode(grant, 'revoke <grant>', 'a grant, or the id of one that the node has signed').action(
+    async (given: string, options) =>
+      administer({ command: 'grant revoke', grant: (await secretIn(given)).trim() }, options),
+  );
+  onNode(
+    grant,
+    'import <grant>',
+    `holds it for joins that give none; '${FROM_STANDARD_INPUT}' reads it`,
+  ).action(async (given: string, options) =>
+    administer({ command: 'grant import', grant: (await secretIn(given)).trim() }, options),
+  );
+}
+
+function texts(flags: string, description: string): Option {
+  return new Option(flags, `comma-separated: ${description}`).argParser((value: string) =>
+    value.split(',').map((item) => item.trim()),
+  );
+}
+
+/** @throws InvalidArgumentError */
+function durationMs(text: string): number {
+  const [, count = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const unitMs = UNITS_MS[unit];
+  if (unitMs !== undefined && Number(count) > 0) return Number(count) * unitMs;
+  throw new InvalidArgumentError("expected a number and one of s, m, h, d, such as '30d'");
 }
 
 function list(parent: Command, description: string): Command {
@@ -94,13 +166,14 @@ function tags(): Option {
 }
 
 /** Without the line break that an echo adds. */
-async function passwordIn(given: string): Promise<string> {
+async function secretIn(given: string): Promise<string> {
   return given === FROM_STANDARD_INPUT ? (await text(process.stdin)).replace(/\r?\n$/, '') : given;
 }
 
 async function administer(request: ControlRequest, options: unknown): Promise<void> {
   const dataDir = await dataDirIn(options);
   const result = (await ask(join(dataDir, CONTROL_SOCKET), request)) ?? (await withoutNode(dataDir, request));
+  if (request.command === 'grant create') console.log(String(result[0]?.grant));
   const columns = LIST_COLUMNS[request.command];
   if (columns === undefined) return;
   const { format } = options as { format: 'text' | 'json' };

@@ -14,5 +14,8 @@ export const CONTROL_SOCKET = 'control.sock';
 /** The folder in it for what the node knows of other nodes. */
 export const OVERLAY_FOLDER = 'overlay';
 
+/** The grants that the node has signed, holds and has revoked. */
+export const GRANTS_FILE = 'grants.json';
+
 /** The node's key in it. */
 export const IDENTITY_FILE = 'identity.key';

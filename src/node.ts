@@ -5,8 +5,10 @@ import { Broker, MemoryAccount } from './broker/index.js';
 import { LevelStore } from './broker/store/index.js';
 import type { Endpoint, NodeConfig, StorageConfig } from './config.js';
 import { ControlServer } from './control/index.js';
-import { CONTROL_SOCKET, IDENTITY_FILE, OVERLAY_FOLDER } from './data-dir.js';
+import { CONTROL_SOCKET, GRANTS_FILE, IDENTITY_FILE, OVERLAY_FOLDER } from './data-dir.js';
+import type { GrantDesk } from './dht-space/index.js';
 import { startDht } from './dht-space/index.js';
+import { grantAdministration } from './grant-administration.js';
 import { NodeHomeBroker } from './home-broker/index.js';
 import { heapEntryLimit } from './memory-limit.js';
 import type { Logger, SpaceImplementation } from './overlay/index.js';
@@ -58,6 +60,7 @@ export async function startNode(
       name: config.name,
       identityFile: config.storage && join(config.storage.dataDir, IDENTITY_FILE),
       storeFolder: config.storage && join(config.storage.dataDir, OVERLAY_FOLDER),
+      grantsFile: config.storage && join(config.storage.dataDir, GRANTS_FILE),
       logger,
       memory: shortage,
     });
@@ -95,7 +98,7 @@ export async function startNode(
     running.push(() => gateway.close());
     // Before the gateway: its members and its trackers are AMQP clients, of this node too.
     running.push(() => prototype.close());
-    const control = config.storage && (await listenForCommands(config.storage, broker, logger));
+    const control = config.storage && (await listenForCommands(config.storage, broker, dht.grants, logger));
     running.push(() => control?.close());
     const amqp: Endpoint[] = [];
     for (const endpoint of config.amqpListen) amqp.push(await listen(gateway, 'amqp', endpoint));
@@ -147,9 +150,11 @@ async function openStore(
 function listenForCommands(
   { dataDir }: StorageConfig,
   broker: Broker,
+  desk: GrantDesk,
   logger: Logger,
 ): Promise<ControlServer> {
-  return ControlServer.listen(join(dataDir, CONTROL_SOCKET), broker, logger);
+  const administered = { broker, grants: grantAdministration(desk) };
+  return ControlServer.listen(join(dataDir, CONTROL_SOCKET), administered, logger);
 }
 
 async function reload(gateway: Gateway, tls: TlsFiles | undefined, logger: Logger): Promise<void> {

@@ -1,8 +1,12 @@
 import type { Broker } from '../broker/index.js';
 import { BrokerError } from '../broker/index.js';
+import type { GrantAdministration, GrantRequest } from './grant-commands.js';
+import { checkGrantRequest, executeGrantRequest, GRANT_COMMANDS, isGrantRequest } from './grant-commands.js';
 
 /** What an administrator asks of a node, as it goes over the control socket. */
-export type ControlRequest =
+export type ControlRequest = BrokerRequest | GrantRequest;
+
+type BrokerRequest =
   | {
       readonly command: 'user add';
       readonly name: string;
@@ -29,8 +33,14 @@ export type ControlRequest =
 /** A line of a list, or all there is to say: texts, and lists of texts. */
 export type ControlResult = readonly { readonly [column: string]: string | readonly string[] }[];
 
-type Command = ControlRequest['command'];
-type Arguments<C extends Command> = Extract<ControlRequest, { command: C }>;
+type Command = BrokerRequest['command'];
+type Arguments<C extends Command> = Extract<BrokerRequest, { command: C }>;
+
+/** What commands are carried out on. */
+export interface Administered {
+  readonly broker: Broker;
+  readonly grants: GrantAdministration;
+}
 
 const NOTHING: ControlResult = [];
 
@@ -92,11 +102,12 @@ const TEXTS: { readonly [C in Command]: readonly (keyof Arguments<C>)[] } = {
 };
 
 /** Does what is asked, and comes back when that is safe. @throws BrokerError for what is refused */
-export async function execute(broker: Broker, request: ControlRequest): Promise<ControlResult> {
-  const run = COMMANDS[request.command] as (
-    broker: Broker,
-    request: ControlRequest,
-  ) => Promise<ControlResult>;
+export async function execute(
+  { broker, grants }: Administered,
+  request: ControlRequest,
+): Promise<ControlResult> {
+  if (isGrantRequest(request)) return executeGrantRequest(grants, request);
+  const run = COMMANDS[request.command] as (broker: Broker, request: BrokerRequest) => Promise<ControlResult>;
   const result = await run(broker, request);
   await broker.settled();
   return result;
@@ -106,8 +117,13 @@ export async function execute(broker: Broker, request: ControlRequest): Promise<
 export function parseRequest(line: string): ControlRequest {
   const request = jsonIn(line);
   const { command } = request;
+  if (typeof command === 'string' && isGrantRequest({ command })) {
+    checkGrantRequest({ ...request, command });
+    return request as unknown as GrantRequest;
+  }
   if (typeof command !== 'string' || !Object.hasOwn(COMMANDS, command)) {
-    throw malformed(`command: expected one of ${Object.keys(COMMANDS).join(', ')}`);
+    const all = [...Object.keys(COMMANDS), ...GRANT_COMMANDS];
+    throw malformed(`command: expected one of ${all.join(', ')}`);
   }
   for (const field of TEXTS[command as Command]) {
     if (typeof request[field] !== 'string') throw malformed(`${command}: ${field}: expected a text`);

@@ -1,9 +1,8 @@
 import { unlink } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
-import type { Broker } from '../broker/index.js';
 import { BrokerError } from '../broker/index.js';
-import type { ControlResult } from './commands.js';
+import type { Administered, ControlResult } from './commands.js';
 import { execute, parseRequest } from './commands.js';
 import {
   CONTROL_TIMEOUT_MS,
@@ -25,19 +24,23 @@ export type ControlAnswer = { readonly result: ControlResult } | { readonly erro
 
 /** Where a running node takes commands: a socket that only its owner can open. Per connection one line of JSON each way. */
 export class ControlServer {
-  readonly #broker: Broker;
+  readonly #administered: Administered;
   readonly #logger: ControlLogger;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  private constructor(broker: Broker, logger: ControlLogger) {
-    this.#broker = broker;
+  private constructor(administered: Administered, logger: ControlLogger) {
+    this.#administered = administered;
     this.#logger = logger;
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
   }
 
   /** Whoever calls owns the folder: a socket that is there was left by a process that has ended. */
-  static async listen(path: string, broker: Broker, logger: ControlLogger): Promise<ControlServer> {
+  static async listen(
+    path: string,
+    administered: Administered,
+    logger: ControlLogger,
+  ): Promise<ControlServer> {
     if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
       throw new Error(
         `data-dir: '${path}' is longer than a socket's path can be (${MAX_SOCKET_PATH_BYTES} bytes)`,
@@ -46,7 +49,7 @@ export class ControlServer {
     await unlink(path).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });
-    const control = new ControlServer(broker, logger);
+    const control = new ControlServer(administered, logger);
     const umask = process.umask(OWNER_ONLY);
     try {
       await new Promise<void>((resolve, reject) => {
@@ -98,7 +101,7 @@ export class ControlServer {
     if (line === undefined) return { error: `request: longer than ${MAX_REQUEST_BYTES} bytes` };
     try {
       const request = parseRequest(line);
-      const result = await execute(this.#broker, request);
+      const result = await execute(this.#administered, request);
       if (!request.command.endsWith(' list')) this.#logger.info({ request: shown(request) }, request.command);
       return { result };
     } catch (error) {
@@ -109,10 +112,12 @@ export class ControlServer {
   }
 }
 
-/** Everything about a request that may be logged. */
+/** Everything about a request that may be logged: a bearer grant is as good as a password. */
 function shown(request: object): object {
   return Object.fromEntries(
-    Object.entries(request).filter(([field]) => field !== 'password' && field !== 'command'),
+    Object.entries(request).filter(
+      ([field]) => field !== 'password' && field !== 'grant' && field !== 'command',
+    ),
   );
 }
 

@@ -1,3 +1,7 @@
+export type { Right } from './grant-claims.js';
+export { GrantError } from './grant-claims.js';
+export type { GrantDesk } from './grant-desk.js';
+export { openGrantDesk } from './grant-desk.js';
 export { exportIdentity, identityIn, importIdentity } from './identity.js';
 export type { ReachabilityOptions } from './reachability.js';
 export { parseSeeds } from './seeds.js';

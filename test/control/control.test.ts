@@ -24,7 +24,11 @@ async function start(path?: string) {
   const broker = new Broker({ exchangeTypes, memory });
   const log: string[] = [];
   const add = (fields: object, message: string) => log.push(`${message} ${JSON.stringify(fields)}`);
-  const control = await ControlServer.listen(socket, broker, { info: add, error: add });
+  const control = await ControlServer.listen(
+    socket,
+    { broker, grants: {} as never },
+    { info: add, error: add },
+  );
   teardown(() => control.close());
   return { socket, broker, control, log, run: (request: ControlRequest) => ask(socket, request) };
 }
