@@ -273,6 +273,7 @@ export function remoteMessage(content: Content, alias: string): ContentMessage {
     bodyEnd,
     'lent',
   );
+  if (content.keyAlone === true) message.knownKeys = NO_KEYS;
   if ((header.flags & PROPERTY_FLAGS.expiration) !== 0 && message.expirationMs === undefined) {
     throw new CodecError('syntax-error', 'no number of milliseconds', 'expiration');
   }

@@ -12,8 +12,12 @@ class KeyFilter {
     this.#keys = new RoutingKeys(patterns);
   }
 
+  get isEverything(): boolean {
+    return this.#keys.isEverything;
+  }
+
   allows(routingKey: string): boolean {
-    if (this.#keys.isEverything) return true;
+    if (this.isEverything) return true;
     const decided = this.#decided.get(routingKey);
     if (decided !== undefined) return decided;
     if (this.#decided.size >= MAX_KEY_DECISIONS) this.#decided.clear();
@@ -75,6 +79,11 @@ export class PointAccess {
   /** Say what the point is, where nobody has, and keep it known. */
   get mayDefine(): boolean {
     return this.#publish !== undefined || this.mayAdminister;
+  }
+
+  /** With any routing keys. */
+  get publishesEverything(): boolean {
+    return this.#publish?.isEverything ?? false;
   }
 
   mayPublish(routingKey: string): boolean {

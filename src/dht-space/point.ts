@@ -85,9 +85,9 @@ export class DhtPoint implements Outward {
     // Whether anybody wants it or not: it is the publisher's mistake, and would end the link of whoever does.
     assertFits(message);
     const { routingKey } = message;
-    if (!this.#access.mayPublish(routingKey)) {
-      throw this.#host.grants.refusal(this.definition.name, `publish with routing key '${routingKey}'`);
-    }
+    this.#assertMayPublish(routingKey);
+    if (!this.#access.publishesEverything)
+      for (const key of message.alsoTo ?? []) this.#assertMayPublish(key);
     const participants = this.#wanted.match(message);
     if (participants.length === 0) return undefined;
     this.#sequence += 1;
@@ -98,6 +98,12 @@ export class DhtPoint implements Outward {
       if (full !== undefined) pause = pause === undefined ? full : Promise.all([pause, full]);
     }
     return pause as Promise<void> | undefined;
+  }
+
+  /** @throws SpaceError `refused` */
+  #assertMayPublish(routingKey: string): void {
+    if (this.#access.mayPublish(routingKey)) return;
+    throw this.#host.grants.refusal(this.definition.name, `publish with routing key '${routingKey}'`);
   }
 
   /** False when the message was taken in before. */

@@ -13,6 +13,8 @@ export interface Content {
   readonly headerEnd: number;
   readonly bodyStart: number;
   readonly bodyEnd: number;
+  /** Further routing keys in the header do not count: whoever sent it may not use just any. */
+  readonly keyAlone?: boolean;
 }
 
 /** What the pattern tables look at. `headers` decodes on demand: only headers points ask for it. */

@@ -89,6 +89,12 @@ describe('a message', () => {
 });
 
 describe('a message of another node', () => {
+  it('of another node goes by the keys of CC too, unless nobody has checked them', () => {
+    const content = lentContent(encodeHeader(4, { headers: { CC: ['copy'] } }));
+    expect(remoteMessage(content, 'alias').alsoTo).toEqual(['copy']);
+    expect(remoteMessage({ ...content, keyAlone: true }, 'alias').alsoTo).toBeUndefined();
+  });
+
   it('is published to the alias, under its routing key and without user-id', () => {
     const message = remoteMessage(lentContent(), 'alias');
     expect(message.exchange).toBe('alias');

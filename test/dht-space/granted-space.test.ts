@@ -3,7 +3,7 @@ import type { GrantTerms } from '../../src/dht-space/grant-issue.js';
 import { lookUp } from '../../src/dht-space/lookup.js';
 import type { PointDefinition } from '../../src/overlay/index.js';
 import { SpaceError } from '../../src/overlay/index.js';
-import { pattern } from '../overlay/messages.js';
+import { outgoing, pattern } from '../overlay/messages.js';
 import { eventually } from '../support/eventually.js';
 import { Clock, SPACE, SpaceNode } from './space-node.js';
 
@@ -65,12 +65,16 @@ describe('a granted space', () => {
     await eventually(() => expect(node.received).toEqual(['from the owner', 'the last']));
     expect(friend.received).not.toContain('for nobody else');
     expect(owner.received).toEqual(['from a member']);
+    // The owner may use any key, a member may not: its header could have others in CC.
+    expect([...owner.keysAlone, ...node.keysAlone]).toEqual([true, false, false]);
   });
 
   it('refuses what the grant does not give: a point, a routing key, an interest, an administration', async () => {
     const owner = await startOwner();
     const node = await startMember(owner);
     expect(await refusalOf(() => node.publish('x', 'us.ny'))).toContain("publish with routing key 'us.ny'");
+    const copied = { ...outgoing('eu.de', 'x', { CC: ['us.ny'] }), alsoTo: ['us.ny'] };
+    expect(await refusalOf(() => node.session.publish(copied))).toContain("publish with routing key 'us.ny'");
     expect(await refusalOf(() => node.session.addInterest(pattern('#')))).toMatch(/^refused: .* too narrow/);
     expect(await refusalOf(() => node.session.delete())).toContain('too narrow to administer');
     expect(await refusalOf(() => node.join(owner, '#', { point: ASKS }))).toMatch(/^refused: .*'asks'/);

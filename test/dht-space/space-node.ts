@@ -32,6 +32,8 @@ export class SpaceNode {
   readonly memory = new MemoryStub();
   /** The texts that came in, in their order. */
   readonly received: string[] = [];
+  /** Of each of them, whether further routing keys do not count. */
+  readonly keysAlone: boolean[] = [];
   readonly #sessions: PointSession[] = [];
   #stopped: Promise<void> | undefined;
 
@@ -87,7 +89,10 @@ export class SpaceNode {
       ...(grant !== undefined && { grant }),
     };
     const receiver = {
-      receive: (content: Content) => void this.received.push(bodyText(content)),
+      receive: (content: Content) => {
+        this.received.push(bodyText(content));
+        this.keysAlone.push(content.keyAlone === true);
+      },
       deleted: () => {},
     };
     const session = await this.spaces.join({ space: SPACE, point, settings }, receiver);
