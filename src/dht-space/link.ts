@@ -82,6 +82,8 @@ export class Link {
   /** When a direct connection is tried next, while the session has none. */
   #upgradeMs = 0;
   #wake: () => void = () => {};
+  /** The peer has other addresses than those that were dialled last. */
+  #moved = false;
 
   constructor(peer: string, host: LinkHost) {
     this.peer = peer;
@@ -111,6 +113,8 @@ export class Link {
   async run(): Promise<void> {
     let attempt = 0;
     while (this.#state.kind !== 'closed') {
+      if (this.#moved) attempt = 0;
+      this.#moved = false;
       if (this.session === undefined && this.spaces.size > 0) await this.#dial(attempt);
       this.#attempt.resolve();
       if (this.#state.kind === 'open') {
@@ -125,8 +129,17 @@ export class Link {
     this.#attempt.resolve();
   }
 
-  /** Makes the next attempt now: there are new addresses, a new space, somebody who waits. */
+  /** Makes the next attempt now: there is a new space, or somebody who waits. */
   wake(): void {
+    this.#wake();
+  }
+
+  /** The peer has other addresses: tries them at once, or after the attempt that is under way, as if it were the first. */
+  moved(): void {
+    const { session } = this;
+    if (session?.relayed) this.#upgradeMs = this.#host.now();
+    if (session !== undefined) return;
+    this.#moved = true;
     this.#wake();
   }
 
@@ -191,7 +204,7 @@ export class Link {
   }
 
   #pause(ms: number): Promise<void> {
-    if (this.#state.kind === 'closed' || this.#state.kind === 'open') return Promise.resolve();
+    if (this.#moved || this.#state.kind === 'closed' || this.#state.kind === 'open') return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
     this.#wake = () => {

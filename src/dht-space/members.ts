@@ -204,13 +204,15 @@ export class Members {
     if (peer === this.#node.id) return this.#onOwn(sealed.record);
     // Whoever is known may leave, also when its grants have ended meanwhile.
     if (!(sealed.record.left && this.has(peer)) && !this.#host.grants.admits(sealed.record)) return false;
-    const before = this.#membership.get(peer, nowMs)?.points ?? [];
+    const known = this.#membership.get(peer, nowMs);
+    const before = known?.points ?? [];
     const applied = this.#membership.apply(sealed, nowMs);
     switch (applied) {
       case 'new':
       case 'changed':
         this.#host.renewed(peer);
         this.#share(peer);
+        if (known?.addresses.join() !== sealed.record.addresses.join()) this.#links.get(peer)?.moved();
         this.#host.deserted.left(before.filter((point) => !sealed.record.points.includes(point)));
         return true;
       case 'left':

@@ -85,6 +85,8 @@ export class FakeNode {
   /** What it tells others of where it is. */
   addresses: readonly string[] = [];
   dials = 0;
+  /** Called when somebody's attempt to dial it fails. */
+  dialFailed = (): void => {};
 
   constructor(id: string, overlay: FakeOverlay, key: Ed25519PrivateKey | undefined) {
     this.id = id;
@@ -124,7 +126,10 @@ export class FakeNode {
     const [address] = 'type' in target ? [] : target;
     const isRelayed = address !== undefined && relayOf(address) !== undefined;
     const other = this.overlay.find(address?.getComponents().at(-1)?.value ?? target.toString());
-    if (!this.reachable || !other?.reachable) throw new Error('ECONNREFUSED');
+    if (!this.reachable || !other?.reachable) {
+      other?.dialFailed();
+      throw new Error('ECONNREFUSED');
+    }
     for (const open of this.overlay.connections) {
       const isGoodEnough = open.isDirect || address === undefined || isRelayed;
       if (isGoodEnough && open.ends.includes(this) && open.ends.includes(other)) return open.as(this);

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   DEAD_AFTER_MS,
   DIAL_TIMEOUT_MS,
@@ -76,6 +76,28 @@ describe('a link', () => {
     a.publish(b, 'again');
     b.publish(a, 'you too');
     await eventually(() => expect([a.received, b.received]).toEqual([['you too'], ['again']]));
+  });
+
+  it('is tried anew as soon as the peer has other addresses, also when that is heard of during an attempt', async () => {
+    const [a, b] = await startPair();
+    // No time passes, so nothing is tried again because it is due.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
+    b.node.reachable = false;
+    a.share(b);
+    await settle();
+    expect(a.node.dials).toBe(1);
+    a.linkTo(b).moved();
+    await settle();
+    expect(a.node.dials).toBe(2);
+    b.node.dialFailed = () => {
+      b.node.dialFailed = () => {};
+      a.linkTo(b).moved();
+      b.node.reachable = true;
+    };
+    a.linkTo(b).moved();
+    await settle();
+    expect(a.node.dials).toBe(4);
+    expect(a.isLinkedTo(b)).toBe(true);
   });
 
   it('is given up when it has been lost for very long', async () => {

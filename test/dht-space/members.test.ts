@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { CONTROL_PART_BYTES, MEMBER_VALIDITY_MS } from '../../src/dht-space/limits.js';
+import type { Link } from '../../src/dht-space/link.js';
 import type { MemberRecord, Sealed, SpaceManifest } from '../../src/dht-space/records.js';
 import { seal } from '../../src/dht-space/records.js';
 import { eventually } from '../support/eventually.js';
@@ -80,6 +81,7 @@ describe('the members of a space', () => {
     await eventually(() => expect(members.map((one) => knownTo(one).length)).toEqual([2, 2, 2]));
     const known = ({ space }: FakeMember) => space.members.others.find(({ peer }) => peer === a.node.id);
     const before = known(c)?.sequence ?? 0;
+    const moved = vi.spyOn(c.links.get(a.node.id) as Link, 'moved');
 
     a.node.addresses = ['/ip4/192.0.2.7/tcp/4672'];
     a.space.tick(clock.nowMs);
@@ -92,6 +94,7 @@ describe('the members of a space', () => {
     a.space.members.tell(['later']);
     await eventually(() => expect(known(c)?.points).toEqual(['later']));
     expect(known(c)?.sequence).toBe(told + 1);
+    expect(moved).toHaveBeenCalledTimes(1);
   });
 
   it('hear of points and of who leaves, and link those no more', async () => {
