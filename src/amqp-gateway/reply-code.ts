@@ -110,6 +110,7 @@ function spaceFailure(error: SpaceError): ChannelError {
   switch (error.code) {
     case 'invalid-argument':
     case 'conflict':
+    case 'too-many':
       return new ChannelError('precondition-failed', error.message, options);
     case 'not-found':
       return new ChannelError('not-found', error.message, options);

@@ -50,11 +50,13 @@ export function encodeInterest(type: PointType, told: Interest): WirePattern {
 
 /** @throws Error when the pattern is not one of such a point */
 export function decodeInterest(type: PointType, pattern: WirePattern): Interest {
-  if (pattern.everything) return EVERYTHING;
   if (type === 'direct') {
+    // Whoever gets everything learns all routing keys.
+    if (pattern.everything) throw new Error('everything is asked for at a direct point');
     if (pattern.token.length !== TOKEN_BYTES) throw new Error(`a token of ${pattern.token.length} bytes`);
     return { routingKey: Buffer.from(pattern.token).toString('hex'), arguments: NO_ARGUMENTS };
   }
+  if (pattern.everything) return EVERYTHING;
   const routingKey = type === 'topic' ? pattern.routingKey : '';
   const keyBytes = Buffer.byteLength(routingKey);
   if (keyBytes > MAX_NAME_BYTES) throw new Error(`a routing key of ${keyBytes} bytes`);

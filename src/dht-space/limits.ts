@@ -51,8 +51,13 @@ export const MAX_POINTS_PER_LINK = 4096;
 /** Spaces of one session that the other side has told all about; of further ones nobody is waited for who tells too early. */
 export const MAX_SYNCED_SPACES = 1024;
 
-/** Patterns that a peer may tell of for one point. Honest ones summarise at half of it; more ends the link. */
+/** Patterns that a peer may tell of for one point, and in one message. Honest ones summarise at half of it; more ends the link. */
 export const MAX_TOLD_PATTERNS = 2_000;
+/**
+ * Routing keys that a participant may ask for at one direct point. They are secrets, so they are never summarised: a binding
+ * beyond is refused, and a peer that tells of more loses its link.
+ */
+export const MAX_SECRET_KEYS = 32_768;
 /** What the interest that one peer tells of may take, over all points; more ends the link. */
 export const MAX_INTEREST_BYTES_PER_LINK = 64 * MIB;
 /** Points known of one space; a definition above it is not remembered. */
@@ -214,6 +219,8 @@ export const REPAIR_DELAY_MS = 2 * SECOND;
 export const UPKEEP_LANES = 4;
 /** How often what is kept alive is looked after, at most; a random part of a quarter earlier. */
 export const MANIFEST_PERIOD_MS = 30 * 60 * SECOND;
+/** Of a granted space, which a member may be in whom nobody tells of revocations, as all that it is linked to are revoked. */
+export const GRANTED_MANIFEST_PERIOD_MS = 60 * SECOND;
 export const POINT_PERIOD_MS = POINT_VALIDITY_MS / 4;
 
 // --- membership ---
@@ -260,5 +267,9 @@ export const MAX_READ_GRANTS = 4096;
 export const MAX_KEY_DECISIONS = 4096;
 /** Revocations of one space, those of expired grants not counted; one more is refused. All fit into a manifest. */
 export const MAX_REVOCATIONS = 1024;
+/** A member that was without links reads in the DHT what was revoked, for this long at most; then it links with what it knows. */
+export const MANIFEST_READ_LIMIT_MS = 2 * SECOND;
+/** What was read less than this ago is not read again: linked members may take as long to hear of a revocation. */
+export const MANIFEST_FRESH_MS = 2 * SECOND;
 /** Grants that a node remembers to have signed, and that it holds, those that expired not counted; one more is refused. */
 export const MAX_KEPT_GRANTS = 10_000;

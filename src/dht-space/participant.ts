@@ -1,7 +1,7 @@
 import type { Content, Interest, PointType } from '../overlay/index.js';
 import { interestKey } from '../overlay/index.js';
 import { interestDigest } from './interest-wire.js';
-import { MAX_TOLD_PATTERNS } from './limits.js';
+import { MAX_SECRET_KEYS, MAX_TOLD_PATTERNS } from './limits.js';
 import type { Link } from './link.js';
 import type { LinkSession } from './link-session.js';
 import type { DhtPoint } from './point.js';
@@ -126,7 +126,8 @@ export class Participant {
   #add(interest: Interest): void {
     const key = interestKey(interest);
     if (this.#interest.has(key)) return;
-    if (this.#interest.size >= MAX_TOLD_PATTERNS) throw new Error(`more than ${MAX_TOLD_PATTERNS} patterns`);
+    const limit = this.type === 'direct' ? MAX_SECRET_KEYS : MAX_TOLD_PATTERNS;
+    if (this.#interest.size >= limit) throw new Error(`more than ${limit} patterns`);
     this.link.points.holdInterest(sizeOf(key));
     this.#interest.set(key, interest);
     this.#digest ^= interestDigest(interest);

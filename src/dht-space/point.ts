@@ -19,7 +19,7 @@ import {
   SpaceError,
 } from '../overlay/index.js';
 import { encodeInterest, interestDigest, routingKeyToken, toldInterest } from './interest-wire.js';
-import { CONTROL_PART_BYTES, MAX_CONTENT_BYTES, SETTLE_TIMEOUT_MS } from './limits.js';
+import { CONTROL_PART_BYTES, MAX_CONTENT_BYTES, MAX_SECRET_KEYS, SETTLE_TIMEOUT_MS } from './limits.js';
 import type { Link } from './link.js';
 import type { LinkSession } from './link-session.js';
 import type { Participant } from './participant.js';
@@ -72,10 +72,12 @@ export class DhtPoint implements Outward {
     this.#access = host.grants.accessOf(host.self, definition.name);
     this.local = new LocalPoint(definition, this);
     const type = exchangeType(definition.type);
-    this.#wanted = new InterestTable(
-      type.name === 'direct' ? secretDirect(host.spaceId, definition.name) : type,
-    );
-    this.#advertised = new AdvertisedInterest(type);
+    const isSecret = type.name === 'direct';
+    // Keys that are told one by one are never more than fit: neither table ever widens what it has.
+    this.#wanted = isSecret
+      ? new InterestTable(secretDirect(host.spaceId, definition.name), MAX_SECRET_KEYS)
+      : new InterestTable(type);
+    this.#advertised = new AdvertisedInterest(type, ...(isSecret ? [MAX_SECRET_KEYS] : []));
     this.#told = new ToldInterest((interest) => this.#encode(interest), CONTROL_PART_BYTES);
   }
 
@@ -178,6 +180,10 @@ export class DhtPoint implements Outward {
         this.definition.name,
         `subscribe with routing key '${pattern.routingKey}'`,
       );
+    }
+    if (this.definition.type === 'direct' && this.#told.size >= MAX_SECRET_KEYS) {
+      const text = `point '${this.definition.name}' has bindings with ${MAX_SECRET_KEYS} routing keys at this node, which is the limit`;
+      throw new SpaceError('too-many', text);
     }
     this.#change(this.#advertised.add(pattern));
     let timer: NodeJS.Timeout | undefined;

@@ -1,5 +1,6 @@
 import type { Interest, InterestChange } from '../overlay/index.js';
 import { interestKey } from '../overlay/index.js';
+import { MAX_TOLD_PATTERNS } from './limits.js';
 import { inParts } from './parts.js';
 import type { Interest as InterestMessage, Pattern } from './wire/control.js';
 
@@ -45,11 +46,20 @@ export class ToldInterest {
     const before = this.#digest;
     const gone = removed.flatMap((interest) => this.#take(interest));
     const news = added.map((interest) => this.#put(interest));
-    if (inParts([...news, ...gone], bytesOf, this.#limitBytes).length === 1) {
+    if (this.#inParts([...news, ...gone]).length === 1) {
       return [{ snapshot: false, added: patterns(news), removed: patterns(gone), digest: this.#digest }];
     }
     const between = news.reduce((digest, item) => digest ^ item.digest, before);
     return [...this.#parts(news, 'added', before), ...this.#parts(gone, 'removed', between)];
+  }
+
+  /** How many items there are. */
+  get size(): number {
+    return this.#items.size;
+  }
+
+  #inParts(items: readonly ToldItem[]): ToldItem[][] {
+    return inParts(items, bytesOf, this.#limitBytes, MAX_TOLD_PATTERNS);
   }
 
   #put(interest: Interest): ToldItem {
@@ -70,7 +80,7 @@ export class ToldInterest {
 
   #parts(items: readonly ToldItem[], as: 'added' | 'removed', before: bigint): InterestPart[] {
     let digest = before;
-    return inParts(items, bytesOf, this.#limitBytes).map((part) => {
+    return this.#inParts(items).map((part) => {
       for (const item of part) digest ^= item.digest;
       return { snapshot: false, added: [], removed: [], [as]: patterns(part), digest };
     });

@@ -6,8 +6,15 @@
  * - `not-found`: no such space, or nobody who could know it was reachable
  * - `refused`: the space is there and this node may not do this
  * - `too-large`: the message is larger than what spaces carry
+ * - `too-many`: a limit of this node or of the space is reached
  */
-export type SpaceErrorCode = 'invalid-argument' | 'conflict' | 'not-found' | 'refused' | 'too-large';
+export type SpaceErrorCode =
+  | 'invalid-argument'
+  | 'conflict'
+  | 'not-found'
+  | 'refused'
+  | 'too-large'
+  | 'too-many';
 
 /** The one error class of the overlay; the text names the field, the expected and the found value. */
 export class SpaceError extends Error {

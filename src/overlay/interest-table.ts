@@ -9,8 +9,8 @@ const NOBODY: readonly never[] = [];
 /**
  * What the other participants of a point want, as its publisher knows it: decides who gets a message.
  *
- * A participant that tells of more than {@link MAX_PATTERNS_PER_PARTICIPANT} patterns, against the rule, is
- * taken to want everything until it is cleared: it loses nothing, and the table stays bounded.
+ * A participant that tells of more patterns than there may be, against the rule, is taken to want everything until it is
+ * cleared: it loses nothing, and the table stays bounded.
  */
 export class InterestTable<P extends object> {
   readonly #type: ExchangeType;
@@ -21,8 +21,10 @@ export class InterestTable<P extends object> {
   readonly #cache = new Map<string, readonly P[]>();
   /** Used within one match and empty between. */
   readonly #found = new Set<P>();
+  readonly #limit: number;
 
-  constructor(type: ExchangeType) {
+  constructor(type: ExchangeType, limit = MAX_PATTERNS_PER_PARTICIPANT) {
+    this.#limit = limit;
     this.#type = type;
     this.#patterns = type.createTable();
   }
@@ -37,7 +39,7 @@ export class InterestTable<P extends object> {
       this.#told.set(participant, told);
     }
     if (told.has(key)) return false;
-    if (told.size >= MAX_PATTERNS_PER_PARTICIPANT) {
+    if (told.size >= this.#limit) {
       this.#overflow(participant);
       return true;
     }

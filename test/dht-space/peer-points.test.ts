@@ -3,6 +3,7 @@ import { interestDigest } from '../../src/dht-space/interest-wire.js';
 import {
   MAX_INTEREST_BYTES_PER_LINK,
   MAX_POINTS_PER_LINK,
+  MAX_SECRET_KEYS,
   MAX_TOLD_PATTERNS,
 } from '../../src/dht-space/limits.js';
 import type { Link } from '../../src/dht-space/link.js';
@@ -149,11 +150,14 @@ describe('a participant', () => {
     expect(() => participant.changeInterest({ ...change, digest: digest ^ 1n })).toThrow('digest');
   });
 
-  it('tells of so many patterns, and no more', () => {
+  it.each([
+    ['topic', MAX_TOLD_PATTERNS],
+    ['direct', MAX_SECRET_KEYS],
+  ] as const)('of a %s point tells of %i patterns, and no more', (type, limit) => {
     const participant = points.obtain(SPACE_ID, 'bids');
-    participant.attach(session, 'topic');
-    const all = Array.from({ length: MAX_TOLD_PATTERNS + 1 }, (_, i) => pattern(`p.${i}`));
+    participant.attach(session, type);
+    const all = Array.from({ length: limit + 1 }, (_, i) => pattern(`p.${i}`));
     participant.changeInterest(update(all.slice(1)));
-    expect(() => participant.changeInterest(update(all))).toThrow(`more than ${MAX_TOLD_PATTERNS} patterns`);
+    expect(() => participant.changeInterest(update(all))).toThrow(`more than ${limit} patterns`);
   });
 });

@@ -3,10 +3,12 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ControlStream } from '../../src/dht-space/control-stream.js';
 import { interestDigest, routingKeyToken } from '../../src/dht-space/interest-wire.js';
+import { MAX_SECRET_KEYS, MAX_TOLD_PATTERNS } from '../../src/dht-space/limits.js';
 import { CONTROL_PROTOCOL, MESSAGES_PROTOCOL } from '../../src/dht-space/protocol.js';
 import { spaceIdToBytes } from '../../src/dht-space/records.js';
 import type { Control, Pattern } from '../../src/dht-space/wire/control.js';
 import type { PointDefinition } from '../../src/overlay/index.js';
+import { EVERYTHING } from '../../src/overlay/index.js';
 import { outgoing, pattern } from '../overlay/messages.js';
 import { eventually } from '../support/eventually.js';
 import { Random, seed } from '../support/random.js';
@@ -39,6 +41,10 @@ class Eavesdropper {
     this.#identity = identity;
     this.#node = overlay.start(identity.id);
     this.#node.handlers.set(MESSAGES_PROTOCOL, (stream) => this.#keep(stream));
+  }
+
+  get peer(): string {
+    return this.#identity.id;
   }
 
   get everything(): Buffer {
@@ -87,6 +93,13 @@ class Eavesdropper {
       .reduce((all, one) => all ^ one, 0n);
     const number = ++this.#number;
     this.#controls.get(at)?.send({ interest: { number, id: 1, snapshot: true, added, removed: [], digest } });
+  }
+
+  /** Asks for all there is, as a participant of another type of point may. */
+  askForEverything(at: FakeMember): void {
+    const everything = { routingKey: '', arguments: '', token: new Uint8Array(0), everything: true };
+    const change = { snapshot: true, added: [everything], removed: [], digest: interestDigest(EVERYTHING) };
+    this.#controls.get(at)?.send({ interest: { number: ++this.#number, id: 1, ...change } });
   }
 
   /** Asks for a key that it knows, as an honest participant does. */
@@ -173,5 +186,44 @@ describe('a participant of a direct point', () => {
         expect(everything.includes(text), text).toBe(false);
       }
     }
+  });
+
+  it('that asks for everything loses its link, and is sent nothing', async () => {
+    const { alice, bob, eve } = await scene();
+    await eventually(() => expect(known(alice)).toEqual([0, 1]));
+    eve.askForEverything(alice);
+    await eventually(() => expect(alice.links.get(eve.peer)?.session).toBeUndefined());
+    alice.session?.publish(outgoing(`of ${bob.node.id}`, 'for bob'));
+    alice.session?.publish(outgoing('no key of anybody', 'for nobody'));
+    await eventually(() => expect(bob.received).toEqual(['for bob']));
+    expect(eve.everything.includes('for ')).toBe(false);
+    const ended = alice.log.about('link lost').map(({ fields }) => fields.cause);
+    expect(ended).toContainEqual(expect.stringContaining('everything is asked for at a direct point'));
+  });
+
+  it('tells of its keys one by one, however many, and one more than there may be is refused', async () => {
+    const { alice, bob, eve } = await scene();
+    const count = MAX_TOLD_PATTERNS + 500;
+    await Promise.all(
+      Array.from({ length: count }, (_, index) => bob.session?.addInterest(pattern(`key ${index}`))),
+    );
+    await eventually(() => expect(known(alice)).toContain(count + 1));
+    alice.session?.publish(outgoing('no key of anybody', 'for nobody'));
+    alice.session?.publish(outgoing(`key ${count - 1}`, 'for bob'));
+    await eventually(() => expect(bob.received).toEqual(['for bob']));
+
+    // To a newcomer they come in several messages, each of which is as long as it may be.
+    eve.vanish();
+    eve.heard.length = 0;
+    await eve.participate(bob);
+    await eventually(() => expect(eve.tokens).toHaveLength(count + 1));
+    const lengths = eve.heard.flatMap(({ interest }) => interest?.added.length ?? []);
+    expect(Math.max(...lengths)).toBe(MAX_TOLD_PATTERNS);
+
+    for (let index = count + 1; index < MAX_SECRET_KEYS; index += 1)
+      void bob.session?.addInterest(pattern(`key ${index}`));
+    const beyond = bob.session?.addInterest(pattern('one more'));
+    await expect(beyond).rejects.toMatchObject({ code: 'too-many' });
+    await eventually(() => expect(known(alice)).toContain(MAX_SECRET_KEYS));
   });
 });

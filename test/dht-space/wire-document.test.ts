@@ -44,6 +44,7 @@ describe('docs/wire.md', () => {
     `| header and body of a message | ${count(limits.MAX_CONTENT_BYTES)} octets |`,
     `| record of the message stream | ${count(limits.MAX_RECORD_BYTES)} octets |`,
     `| patterns told of a point; in one \`Interest\` | ${count(limits.MAX_TOLD_PATTERNS)} |`,
+    `| tokens told of a direct point | ${count(limits.MAX_SECRET_KEYS)} |`,
     `| what interest takes in memory, per peer | ${mebibytes(limits.MAX_INTEREST_BYTES_PER_LINK)} |`,
     `| points that a peer is attached to, or has numbered | ${count(limits.MAX_POINTS_PER_LINK)} |`,
     `| \`Members\`: records, digest, wanted | ${count(limits.MAX_MEMBERS + limits.MAX_DEPARTED)} each |`,

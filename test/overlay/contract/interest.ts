@@ -131,7 +131,7 @@ export function interestRules(rule: Rule): void {
   rule(
     'more patterns than a participant tells of lose no message, and few again are told exactly',
     async (world) => {
-      const [publisher, subscriber] = await (await world.shared()).joinPair(newPoint('direct'));
+      const [publisher, subscriber] = await (await world.shared()).joinPair(newPoint('topic'));
       const patterns = Array.from({ length: MAX_PATTERNS_PER_PARTICIPANT + 200 }, (_, i) => pattern(`k${i}`));
       await Promise.all(patterns.map((each) => subscriber.session.addInterest(each)));
       expect(publisher.toldOf).toBeLessThanOrEqual(MAX_PATTERNS_PER_PARTICIPANT);
