@@ -1,11 +1,11 @@
 /**
- * Feeds the codec, the gateway with its broker, and the overlay's wire format what nobody would send, for a while.
+ * Feeds the codec, the gateway with its broker, the overlay's wire format and its grants what nobody would send, for a while.
  *
  *   npm run fuzz [-- options]
  *
  *   --seconds 60         for how long, all targets together
  *   --seed 1             the same numbers as an earlier run; printed at the start
- *   --only connection    one of the targets, or several: codec,wire,connection,octets,interleaved
+ *   --only connection    one of the targets, or several: codec,wire,grants,connection,octets,interleaved
  *
  * What is found is made as short as possible, printed, and written to fuzz/corpus, which `npm test` replays.
  */
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { Random } from '../test/support/random.js';
 import { codec } from './codec.js';
 import { addToCorpus } from './corpus.js';
+import { grants } from './grants.js';
 import { scriptTargets } from './scripts.js';
 import { inOwnFolder } from './server.js';
 import { startServerProcess } from './server-process.js';
@@ -54,7 +55,12 @@ async function fuzz(): Promise<void> {
 }
 
 function chosenTargets(): readonly AnyTarget[] {
-  const all: readonly AnyTarget[] = [codec, wire, ...scriptTargets(() => inOwnFolder(startServerProcess))];
+  const all: readonly AnyTarget[] = [
+    codec,
+    wire,
+    grants,
+    ...scriptTargets(() => inOwnFolder(startServerProcess)),
+  ];
   const names = options.only?.split(',') ?? all.map(({ name }) => name);
   return names.map((name) => {
     const target = all.find((one) => one.name === name);

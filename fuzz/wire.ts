@@ -173,6 +173,7 @@ function recordOf(kind: RecordKind, random: Random): SpaceRecord {
         kind,
         space: 'market',
         owner: SIGNER,
+        generation: random.int(3),
         createdMs: NOW_MS,
         access: 'open',
         ...times,

@@ -214,8 +214,9 @@ export class SpaceExchanges implements AliasHandler {
   #restoreAlias(virtualHost: VirtualHost, name: string, args: FieldTable): ExchangeDecoration {
     const { implementation, request, normalised } = parseAliasArguments(args);
     const receiver = new AliasReceiver(virtualHost, name, this.#logger);
+    const restored = { ...request, restored: true };
     const join = async (signal: AbortSignal) =>
-      this.#strategy('exchangespace.implementation', implementation).join(request, receiver, { signal });
+      this.#strategy('exchangespace.implementation', implementation).join(restored, receiver, { signal });
     const session = new RejoiningSession(join, name, this.#logger);
     const alias = { declared: normalised, session, receiver, implementation };
     return this.#aliasDecoration(virtualHost, name, request, alias);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { RecordError } from './envelope.js';
 import { MAX_CLAIMS, MAX_CLAIMS_BYTES } from './limits.js';
 import type { RecordOf, Sealed } from './records.js';
-import { compareManifests, comparePoints, isLive, openIfUsable, sameDefinition } from './records.js';
+import { compareManifests, comparePoints, isLive, isVoid, openIfUsable, renewsPoint } from './records.js';
 import { Claims } from './wire/claims.js';
 
 export type ClaimKind = 'space-manifest' | 'point-record';
@@ -17,6 +17,12 @@ export interface ClaimRules<K extends ClaimKind> {
   sameClaim(a: RecordOf<K>, b: RecordOf<K>): boolean;
   /** Below 0 when `a` is preferred. */
   compare(a: RecordOf<K>, b: RecordOf<K>): number;
+  /** Below 0 when `a` stays where there is no room for both. */
+  outlasts(a: RecordOf<K>, b: RecordOf<K>): number;
+  /** Whether a record makes others void. Of several, they are one claim. */
+  isTombstone(record: RecordOf<K>): boolean;
+  /** Whether a record counts no more because of a tombstone. */
+  isVoid(record: RecordOf<K>, tombstone: RecordOf<K>): boolean;
 }
 
 export const SPACE_CLAIMS: ClaimRules<'space-manifest'> = {
@@ -25,14 +31,22 @@ export const SPACE_CLAIMS: ClaimRules<'space-manifest'> = {
   keyOf: ({ space }) => spaceKey(space),
   sameClaim: (a, b) => a.owner === b.owner,
   compare: compareManifests,
+  // Sequences begin with the time: names that were given up make room.
+  outlasts: (a, b) => b.sequence - a.sequence,
+  // Owners delete what is their own only: that renews it.
+  isTombstone: () => false,
+  isVoid: () => false,
 };
 
 export const POINT_CLAIMS: ClaimRules<'point-record'> = {
   kind: 'point-record',
   namespace: 'xspace-points',
   keyOf: ({ spaceId, name }) => pointKey(spaceId, name),
-  sameClaim: (a, b) => a.createdMs === b.createdMs && sameDefinition(a, b),
+  sameClaim: renewsPoint,
   compare: comparePoints,
+  outlasts: comparePoints,
+  isTombstone: ({ deleted }) => deleted,
+  isVoid,
 };
 
 export function spaceKey(space: string): string {
@@ -44,8 +58,8 @@ export function pointKey(spaceId: string, name: string): string {
 }
 
 /**
- * The newest record of each claim, the preferred first; what is over the limits is dropped from the end. The result
- * does not depend on the order of the records.
+ * The newest record of each claim, the preferred first; of what is over the limits, what outlasts others stays, and a
+ * tombstone in any case. The result does not depend on the order of the records.
  */
 export function mergeClaims<K extends ClaimKind>(
   rules: ClaimRules<K>,
@@ -58,14 +72,26 @@ export function mergeClaims<K extends ClaimKind>(
     if (rival === undefined) newest.push(candidate);
     else if (compareSealed(rules, candidate, rival) < 0) newest[place] = candidate;
   }
-  newest.sort((a, b) => compareSealed(rules, a, b));
+  const tombstone = newest.find(({ record }) => rules.isTombstone(record));
+  const living = newest.filter((claim) => claim !== tombstone && !isVoidBy(rules, claim, tombstone));
+  living.sort((a, b) => rules.outlasts(a.record, b.record) || compareSealed(rules, a, b));
+  const last = tombstone === undefined ? [] : [tombstone];
   const kept: Claim<K>[] = [];
-  let bytes = 0;
-  for (const claim of newest) {
+  let bytes = tombstone?.bytes.length ?? 0;
+  for (const claim of living) {
     bytes += claim.bytes.length;
-    if (kept.length < MAX_CLAIMS && bytes <= MAX_CLAIMS_BYTES) kept.push(claim);
+    if (kept.length + last.length < MAX_CLAIMS && bytes <= MAX_CLAIMS_BYTES) kept.push(claim);
   }
-  return kept;
+  kept.sort((a, b) => compareSealed(rules, a, b));
+  return [...kept, ...last];
+}
+
+function isVoidBy<K extends ClaimKind>(
+  rules: ClaimRules<K>,
+  { record }: Claim<K>,
+  tombstone: Claim<K> | undefined,
+): boolean {
+  return tombstone !== undefined && rules.isVoid(record, tombstone.record);
 }
 
 export function encodeClaims(claims: readonly Sealed<RecordOf<ClaimKind>>[]): Uint8Array {

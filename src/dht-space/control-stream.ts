@@ -2,6 +2,7 @@ import type { Stream } from '@libp2p/interface';
 import * as varint from 'uint8-varint';
 import { Uint8ArrayList } from 'uint8arraylist';
 import { CONTROL_BACKLOG_BYTES, MAX_CONTROL_BYTES } from './limits.js';
+import { PeerFault } from './refusals.js';
 import { Control } from './wire/control.js';
 
 /** A varint of a length that is allowed is never longer than this. */
@@ -35,7 +36,7 @@ export class ControlStream {
       try {
         this.#read(event.data);
       } catch (error) {
-        this.abort(error instanceof Error ? error : new Error(String(error)));
+        this.abort(PeerFault.of(error));
       }
     });
     if (this.#stream.status !== 'open') this.#end(new Error('closed'));
@@ -68,7 +69,8 @@ export class ControlStream {
       this.abort(error instanceof Error ? error : new Error(String(error)));
     }
     if (this.#stream.writeBufferLength > CONTROL_BACKLOG_BYTES) {
-      this.abort(new Error(`${this.#stream.writeBufferLength} bytes of control messages were not read`));
+      const text = `${this.#stream.writeBufferLength} bytes of control messages were not read`;
+      this.abort(new PeerFault('flood', text));
     }
   }
 
@@ -92,7 +94,8 @@ export class ControlStream {
       if (prefixBytes === undefined) return;
       const length = varint.decode(this.#received);
       if (length > MAX_CONTROL_BYTES) {
-        throw new Error(`a control message of ${length} bytes; the limit is ${MAX_CONTROL_BYTES}`);
+        const text = `a control message of ${length} bytes; the limit is ${MAX_CONTROL_BYTES}`;
+        throw new PeerFault('oversize', text);
       }
       if (this.#received.byteLength < prefixBytes + length) return;
       const message = Control.decode(this.#received.subarray(prefixBytes, prefixBytes + length));
@@ -107,6 +110,6 @@ export class ControlStream {
       if (index === this.#received.byteLength) return undefined;
       if (this.#received.get(index) < 0x80) return index + 1;
     }
-    throw new Error('the length of a control message is not a varint within the limit');
+    throw new PeerFault('oversize', 'the length of a control message is not a varint within the limit');
   }
 }

@@ -1,11 +1,12 @@
 import type { Logger, PointDefinition } from '../overlay/index.js';
 import { assertSamePoint, canonicalTable, parseCanonicalTable, SpaceError } from '../overlay/index.js';
 import type { PointDirectory } from './directory.js';
-import { MAX_POINTS_PER_SPACE, POINT_VALIDITY_MS } from './limits.js';
+import { POINT_TOMBSTONE_VALIDITY_MS, POINT_VALIDITY_MS } from './limits.js';
 import type { Links } from './links.js';
 import type { OverlayNode } from './node.js';
+import { PointClaims } from './point-claims.js';
 import type { PointRecord, Sealed } from './records.js';
-import { isLive, openIfUsable, preferred, RecordError, sameDefinition, seal } from './records.js';
+import { openIfUsable, RecordError, renewsPoint, seal } from './records.js';
 import type { SpaceGrants } from './space-grants.js';
 
 /** The space that the definitions belong to. */
@@ -15,18 +16,20 @@ export interface DefinitionsHost {
   /** Whether a member, this node included, takes part in the point. */
   hasParticipant(point: string): boolean;
   readonly grants: SpaceGrants;
-  /** A record takes precedence over the one before. `isNews`: it says something else, not only anew. */
-  defined(sealed: Sealed<PointRecord>, isNews: boolean): void;
+  /** Something that the other members may not know. */
+  news(sealed: Sealed<PointRecord>): void;
+  /** What holds for a name is this record from now on, which may be a renewal of the one before. */
+  defined(sealed: Sealed<PointRecord>): void;
 }
 
-/** What the points of one space are, as far as this node knows: of competing records, all nodes hold the same one. */
+/** What the points of one space are, as far as this node knows, and what it says of them itself. */
 export class Definitions {
   readonly #space: DefinitionsHost;
   readonly #directory: PointDirectory;
   readonly #links: Links;
   readonly #node: OverlayNode;
   readonly #logger: Logger;
-  readonly #records = new Map<string, Sealed<PointRecord>>();
+  readonly #claims = new PointClaims();
 
   constructor(
     space: DefinitionsHost,
@@ -40,126 +43,183 @@ export class Definitions {
   }
 
   isOpen(name: string): boolean {
-    return this.#records.get(name)?.record.closed === false;
+    return this.#claims.holding(name)?.closed === false;
   }
 
-  /** Every definition known, as signed. */
+  /** Whether the name was deleted since it was defined then. */
+  wasDeletedSince(name: string, definedMs: number): boolean {
+    return definedMs <= (this.#claims.deletedMs(name) ?? Number.NEGATIVE_INFINITY);
+  }
+
+  /** All that is known, as signed. */
   get records(): readonly Uint8Array[] {
-    return [...this.#records.values()].map(({ bytes }) => bytes);
+    return this.#claims.all.map(({ bytes }) => bytes);
+  }
+
+  /** Deletions as signed, the latest first. */
+  get tombstones(): readonly Uint8Array[] {
+    const deleted = this.#claims.all.filter(({ record }) => record.deleted);
+    deleted.sort((a, b) => b.record.createdMs - a.record.createdMs);
+    return deleted.map(({ bytes }) => bytes);
+  }
+
+  /** Definitions that hold, and deletions. */
+  get inForce(): readonly PointRecord[] {
+    return this.#claims.inForce;
   }
 
   /**
    * The definition of a point that somebody wants to join; a new one where there is none. Undefined where this node may
    * not make one: it takes part all the same, and whoever may define the point decides.
    *
-   * @throws SpaceError `conflict` when there is another one
+   * @param definedMs when it was defined that one was; undefined: it is a new one
+   * @throws SpaceError `conflict` when there is another one; `not-found` when the one of before was deleted
    */
-  async define(wanted: PointDefinition, signal: AbortSignal): Promise<Sealed<PointRecord> | undefined> {
-    if (!this.#records.has(wanted.name)) {
+  async define(
+    wanted: PointDefinition,
+    signal: AbortSignal,
+    definedMs?: number,
+  ): Promise<Sealed<PointRecord> | undefined> {
+    if (this.#claims.holding(wanted.name) === undefined) {
       // Members that were here before may have left it in the DHT, or be there and not known yet.
       const stored = await this.#directory
         .findPoint(this.#space.spaceId, wanted.name, { signal })
         .catch(() => undefined);
-      if (stored !== undefined) this.#learnOne(stored);
+      if (stored !== undefined) this.#take(stored);
     }
-    const known = this.#records.get(wanted.name);
+    if (definedMs !== undefined && this.wasDeletedSince(wanted.name, definedMs))
+      throw new SpaceError('not-found', `exchange point '${wanted.name}' was deleted`);
+    const [known] = this.#claims.of(wanted.name);
     if (known !== undefined && !known.record.closed) {
       assertSamePoint(this.#space.name, definitionOf(known.record), wanted);
       return known;
     }
-    const sealed = this.#seal({
-      kind: 'point-record',
-      spaceId: this.#space.spaceId,
-      name: wanted.name,
-      type: wanted.type,
-      arguments: canonicalTable(wanted.arguments),
-      createdMs: this.#links.now(),
-      author: this.#node.id,
-      sequence: (known?.record.sequence ?? 0) + 1,
-      expiresMs: 0,
-      closed: false,
-      deleted: false,
-    });
+    const sealed = this.#defineAnew(wanted, definedMs);
     if (sealed === undefined) return undefined;
-    this.#set(sealed);
     this.#directory
       .putPoint(sealed)
-      .then((holding) => this.#learnOne(holding))
+      .then((holding) => void this.#take(holding))
       .catch((error: unknown) =>
         this.#logger.debug({ err: error, point: wanted.name }, 'point is not in the DHT yet'),
       );
     return sealed;
   }
 
-  /** Takes in signed records. @throws RecordError when one is no definition of a point of this space */
-  learn(records: readonly Uint8Array[]): void {
-    const known = new Set([...this.#records.values()].map((sealed) => latin1(sealed.bytes)));
+  /**
+   * Takes in signed records. `outdated` is called with the name of a point of which later ones are known.
+   *
+   * @throws RecordError when one is no definition of a point of this space
+   */
+  learn(records: readonly Uint8Array[], outdated: (point: string) => void = () => {}): void {
+    const known = new Set(this.records.map(latin1));
     for (const bytes of records) {
       // Verifying costs far more than comparing.
       if (known.has(latin1(bytes))) continue;
       const sealed = openIfUsable('point-record', bytes, this.#links.now());
       if (sealed === undefined) continue;
       if (sealed.record.spaceId !== this.#space.spaceId)
-        throw new RecordError('malformed', 'a point of another space');
-      if (this.#space.grants.mayDefine(sealed.record)) this.#learnOne(sealed);
+        throw new RecordError('foreign', 'a point of another space');
+      if (this.#space.grants.mayDefine(sealed.record) && !this.#take(sealed)) outdated(sealed.record.name);
     }
   }
 
   /** Keeps the definition alive in the DHT, and follows what takes precedence there. */
   keep(sealed: Sealed<PointRecord>): void {
-    this.#directory.keepPoint(sealed, (by) => this.#learnOne(by));
+    this.#directory.keepPoint(sealed, (by) => this.#take(by));
   }
 
   /** This node takes part no more; `last`: nor does anybody else, so that the name is free again. */
   async release(name: string, last: boolean): Promise<void> {
     this.#directory.releasePoint(this.#space.spaceId, name);
-    const current = this.#records.get(name);
-    if (!last || current === undefined || current.record.closed) return;
-    const closed = this.#restate(current.record, { closed: true });
-    if (closed === undefined) return;
-    this.#set(closed);
+    const current = this.#claims.holding(name);
+    if (!last || current === undefined || current.closed) return;
+    if (!this.#restate(current, { closed: true })) return;
     await this.#directory.closePoint(this.#space.spaceId, name).catch((error: unknown) => {
       this.#logger.debug({ err: error, point: name }, 'point stays in the DHT until it expires');
     });
   }
 
-  /** Undoes a close: somebody still takes part. */
-  reopen(name: string): void {
-    const current = this.#records.get(name);
-    const open = current && this.#restate(current.record, { closed: false });
-    if (open !== undefined) this.#set(open);
+  /** Undoes a close: somebody still takes part, under this definition. */
+  reopen(wanted: PointDefinition): void {
+    const text = canonicalTable(wanted.arguments);
+    const own = this.#claims
+      .of(wanted.name)
+      .find(({ record }) => !record.deleted && record.type === wanted.type && record.arguments === text);
+    if (own === undefined) this.#defineAnew(wanted);
+    else this.#restate(own.record, { closed: false });
   }
 
-  /** Deletes the point for everybody. */
+  /**
+   * Deletes the point for everybody: all that was defined by its name until now. Whoever was away hears of it for
+   * POINT_TOMBSTONE_VALIDITY_MS.
+   *
+   * @throws SpaceError `not-found` when there is none; `refused` when this node may not
+   */
   async delete(name: string): Promise<void> {
-    const current = this.#records.get(name);
-    if (current === undefined) return;
-    const deleted = this.#restate(current.record, { closed: true, deleted: true });
-    if (deleted === undefined) return;
-    this.#set(deleted);
+    const current = this.#claims.holding(name);
+    if (current === undefined || current.closed) {
+      throw new SpaceError('not-found', `exchange space '${this.#space.name}' has no point '${name}'`);
+    }
+    // The clocks of those who defined it may be ahead.
+    const created = this.#claims.of(name).map(({ record }) => record.createdMs);
+    const createdMs = Math.max(this.#links.now(), ...created);
+    const deleted = this.#restate(current, { closed: true, deleted: true, createdMs });
+    if (deleted === undefined) throw this.#space.grants.refusal(name, 'administer');
     await this.#directory.putPoint(deleted).catch(() => {});
   }
 
   /** Says again what is about to run out, where nobody else keeps it alive for this node. */
   renew(name: string, nowMs: number): void {
-    const current = this.#records.get(name)?.record;
+    const current = this.#claims.holding(name);
     if (current === undefined || current.closed || current.expiresMs - nowMs > POINT_VALIDITY_MS / 2) return;
-    const renewed = this.#restate(current, { closed: false });
-    if (renewed !== undefined) this.#set(renewed);
+    this.#restate(current, { closed: false });
   }
 
-  /** Forgets definitions that have run out: nobody takes part, or others would have renewed them. */
+  /** Forgets what has run out: nobody takes part, or others would have renewed it. */
   expire(nowMs: number): void {
-    for (const [name, { record }] of this.#records) {
-      if (!isLive(record, nowMs) && !this.#space.hasParticipant(name)) this.#records.delete(name);
-    }
+    this.#claims.expire(nowMs, (name) => this.#space.hasParticipant(name));
+    this.#follow();
   }
 
+  /** Grants have ended: what their holders have said counts no more, unless this node may say it and takes part. */
+  review(takesPart: (name: string) => boolean): void {
+    for (const claim of this.#claims.all) {
+      const { record } = claim;
+      if (this.#space.grants.stillDefines(record)) continue;
+      const isOwn = !record.deleted && takesPart(record.name);
+      if (!isOwn || this.#restate(record, {}) === undefined) this.#claims.remove(claim);
+    }
+    this.#follow();
+  }
+
+  #defineAnew(wanted: PointDefinition, definedMs?: number): Sealed<PointRecord> | undefined {
+    const known = this.#claims.of(wanted.name).map(({ record }) => record);
+    const sealed = this.#seal({
+      kind: 'point-record',
+      spaceId: this.#space.spaceId,
+      name: wanted.name,
+      type: wanted.type,
+      arguments: canonicalTable(wanted.arguments),
+      createdMs: definedMs ?? Math.max(this.#links.now(), (this.#claims.deletedMs(wanted.name) ?? 0) + 1),
+      author: this.#node.id,
+      sequence: Math.max(0, ...known.map(({ sequence }) => sequence)) + 1,
+      expiresMs: 0,
+      closed: false,
+      deleted: false,
+    });
+    if (sealed !== undefined) this.#take(sealed);
+    return sealed;
+  }
+
+  /** The same in this node's name, and later. Undefined where this node may not say it. */
   #restate(
     record: PointRecord,
-    changes: { closed: boolean; deleted?: boolean },
+    changes: Partial<Pick<PointRecord, 'closed' | 'deleted' | 'createdMs'>>,
   ): Sealed<PointRecord> | undefined {
-    return this.#seal({ ...record, author: this.#node.id, sequence: record.sequence + 1, ...changes });
+    const { sequence } = record;
+    const sealed = this.#seal({ ...record, ...changes, author: this.#node.id, sequence: sequence + 1 });
+    if (sealed !== undefined) this.#take(sealed);
+    return sealed;
   }
 
   /**
@@ -170,31 +230,32 @@ export class Definitions {
   #seal(record: PointRecord): Sealed<PointRecord> | undefined {
     const authorised = this.#space.grants.authorised(record);
     if (authorised === undefined) return undefined;
+    const validityMs = record.deleted ? POINT_TOMBSTONE_VALIDITY_MS : POINT_VALIDITY_MS;
     try {
-      return seal({ ...authorised, expiresMs: this.#links.now() + POINT_VALIDITY_MS }, this.#node.privateKey);
+      return seal({ ...authorised, expiresMs: this.#links.now() + validityMs }, this.#node.privateKey);
     } catch (error) {
       if (!(error instanceof RecordError)) throw error;
       throw new SpaceError('invalid-argument', `point '${record.name}': ${error.message}`, { cause: error });
     }
   }
 
-  #learnOne(sealed: Sealed<PointRecord>): void {
-    const current = this.#records.get(sealed.record.name);
-    if (current === undefined && this.#records.size >= MAX_POINTS_PER_SPACE) return;
-    if (current !== undefined && preferred(current.record, sealed.record) === current.record) return;
-    this.#set(sealed);
+  #follow(): void {
+    for (const holding of this.#claims.takeChanged()) this.#space.defined(holding);
   }
 
-  #set(sealed: Sealed<PointRecord>): void {
-    const { name, closed, deleted } = sealed.record;
-    const before = this.#records.get(name);
-    this.#records.set(name, sealed);
-    const isNews =
-      before === undefined ||
-      before.record.closed !== closed ||
-      before.record.deleted !== deleted ||
-      !sameDefinition(before.record, sealed.record);
-    this.#space.defined(sealed, isNews);
+  /** False for what is no news: a later one is known, or there are too many points. */
+  #take(sealed: Sealed<PointRecord>): boolean {
+    const { record } = sealed;
+    const before = this.#claims.of(record.name).find((claim) => renewsPoint(claim.record, record))?.record;
+    if (!this.#claims.add(sealed)) return false;
+    // In a granted space nobody but the members knows of renewals.
+    const isTold = this.#space.grants.isGranted && record.author === this.#node.id;
+    const isNews = before === undefined || record.deleted || before.closed !== record.closed;
+    // Before this node follows it, and perhaps leaves the space.
+    if (isNews || isTold) this.#space.news(sealed);
+    this.#follow();
+    if (this.#space.grants.outlasts(record)) this.#restate(record, {});
+    return true;
   }
 }
 

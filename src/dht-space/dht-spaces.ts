@@ -13,35 +13,33 @@ import type {
 import { SpaceError } from '../overlay/index.js';
 import { aborted } from './aborted.js';
 import { Directory } from './directory.js';
+import { Freshness } from './freshness.js';
 import type { Grant } from './grant.js';
 import { GrantBook } from './grant-book.js';
 import { GrantDesk } from './grant-desk.js';
 import { KnownSpaces } from './known-spaces.js';
-import { JOIN_TIMEOUT_MS } from './limits.js';
-import type { Link } from './link.js';
+import { JOIN_TIMEOUT_MS, LEAVE_TIMEOUT_MS, STOP_TIMEOUT_MS } from './limits.js';
 import { Links } from './links.js';
 import { serveLookups, stopLookups } from './lookup.js';
 import { assertAccess, declaredManifest } from './manifest.js';
 import type { OverlayNode } from './node.js';
 import type { OverlayStore } from './overlay-store.js';
 import type { DhtPoint } from './point.js';
-import { receiveControl } from './receive-control.js';
 import type { Sealed, SpaceManifest } from './records.js';
 import { open } from './records.js';
+import { PeerFault } from './refusals.js';
 import { SeedDialer, triedText } from './seed-dialer.js';
 import type { JoinSettings } from './settings.js';
 import { parseJoinSettings, parseSpaceSettings } from './settings.js';
+import type { SpaceName } from './sole-space.js';
+import { soleSpace } from './sole-space.js';
 import { DhtSpace } from './space.js';
-import { refusing, SpaceFinder } from './space-finder.js';
+import { learnFrom, refusing, SpaceFinder } from './space-finder.js';
+import type { SpaceStatus } from './space-status.js';
+import { SpaceTable } from './space-table.js';
 import type { DhtOptions } from './start-dht.js';
 import { timeLimit } from './time-limit.js';
-import { Tombstones } from './tombstones.js';
 import { Turns } from './turns.js';
-import type { FoundSpace } from './wire/control.js';
-
-/** A node that stops tells the DHT as far as that goes in this time; members hear of it at once. */
-const LEAVE_TIMEOUT_MS = 1000;
-const STOP_TIMEOUT_MS = 3000;
 
 /** The implementation `dht`: no central broker; members find each other in a DHT and keep the membership themselves. */
 export class DhtSpaces implements SpaceImplementation {
@@ -52,11 +50,10 @@ export class DhtSpaces implements SpaceImplementation {
   readonly #directory: Directory;
   readonly #seeds: SeedDialer;
   readonly #finder: SpaceFinder;
+  readonly #freshness: Freshness;
   /** What administrators do with grants. */
   readonly grants: GrantDesk;
-  /** By space id. */
-  readonly #spaces = new Map<string, DhtSpace>();
-  readonly #tombstones = new Tombstones();
+  readonly #spaces: SpaceTable;
   /** Of earlier starts too. */
   readonly #known: KnownSpaces;
   readonly #store: OverlayStore | undefined;
@@ -76,20 +73,28 @@ export class DhtSpaces implements SpaceImplementation {
     this.#logger = logger;
     this.#store = store;
     this.#known = new KnownSpaces(store, logger);
-    this.#directory = new Directory(node, { logger, clock: now, random });
+    this.#spaces = new SpaceTable(now);
+    const claimed = (space: string) => this.#spaces.claimed(space, this.#directory);
+    this.#directory = new Directory(node, { logger, clock: now, random, claimed });
     this.#seeds = new SeedDialer(node, { logger, random });
     this.grants = new GrantDesk({
       key: node.privateKey,
       book: grants ?? GrantBook.empty(now),
       now,
-      revoked: async (space) => this.#member(space, node.id)?.revoke(this.grants.revocations(space)),
+      revoked: async (space) => this.#spaces.named(space, node.id)?.revoke(this.grants.revocations(space)),
     });
     this.#finder = new SpaceFinder({
       node,
       directory: this.#directory,
       grants: this.grants,
+      logger,
       now,
-      spaces: () => this.#spaces.values(),
+      knownPeers: (space, owner) => [
+        ...this.#seeds.reached,
+        ...this.#known.members(space, owner).map(({ peer }) => peer),
+      ],
+      spaces: () => this.#spaces,
+      informed: (space) => this.#freshness.of(space),
     });
     this.#links = new Links({
       node,
@@ -98,11 +103,18 @@ export class DhtSpaces implements SpaceImplementation {
       memory,
       now,
       random,
-      addresses: (peer) => [...this.#spaces.values()].flatMap((space) => space.members.addresses(peer)),
-      opened: (link) => this.#opened(link),
-      received: (link, message) => receiveControl(link, message, this.#spaces, (id) => this.#tombstoneOf(id)),
-      dead: (link) => this.#dead(link),
+      addresses: (peer) => this.#spaces.addresses(peer),
+      opened: (link) => this.#spaces.opened(link),
+      received: (link, message) => this.#spaces.received(link, message),
+      dead: (link) => {
+        this.#spaces.dead(link);
+        // kad-dht would ask it for ever, and everybody's queries would wait for it.
+        node.routing.suspect(peerIdFromString(link.peer));
+      },
+      stray: (by) => this.#spaces.get(by.spaceId)?.stray(by),
+      informed: () => this.#freshness.of(...this.#spaces),
     });
+    this.#freshness = new Freshness({ directory: this.#directory, links: this.#links });
   }
 
   async start(): Promise<void> {
@@ -111,17 +123,26 @@ export class DhtSpaces implements SpaceImplementation {
     await serveLookups(
       this.#node,
       (request, asker) => this.#finder.answer(request, asker),
-      ({ remotePeer }, err) => this.#logger.debug({ peer: remotePeer.toString(), err }, 'lookup failed'),
+      ({ remotePeer }, err) => {
+        const peer = remotePeer.toString();
+        if (err instanceof PeerFault) this.#node.refusals.addFault(err, peer);
+        else this.#logger.debug({ peer, err }, 'lookup failed');
+      },
     );
     this.#timer = setInterval(() => {
       const nowMs = this.#links.now();
-      for (const space of this.#spaces.values()) space.tick(nowMs);
+      for (const space of this.#spaces) space.tick(nowMs);
       this.#known.tick(nowMs);
     }, 1000);
   }
 
   get peerId(): string {
     return this.#node.id;
+  }
+
+  /** How often this node has refused what peers did, by cause; what is about a space is in here as well. */
+  get refusals(): Readonly<Record<string, number>> {
+    return this.#node.refusals.counts;
   }
 
   /** Overlay addresses of this node, with its peer id. */
@@ -168,13 +189,28 @@ export class DhtSpaces implements SpaceImplementation {
     return session;
   }
 
+  /** What is known of each space that this node is in. */
+  status(): readonly SpaceStatus[] {
+    return [...this.#spaces].map((space) => space.status());
+  }
+
+  /**
+   * Deletes a point for everybody. Members that are away hear of it when they are back.
+   *
+   * @throws SpaceError `not-found` when this node is not in the space, or there is no such point; `conflict` when it is
+   * in several spaces of that name; `refused` when it may not administer the point
+   */
+  async deletePoint({ point, ...space }: SpaceName & { readonly point: string }): Promise<void> {
+    await soleSpace(this.#spaces, space).deletePoint(point);
+  }
+
   async close(): Promise<void> {
     // While the members are members still.
     this.#known.update();
     this.#state = 'closed';
     clearInterval(this.#timer);
     this.#seeds.stop();
-    const leaving = Promise.all([...this.#spaces.values()].map((space) => space.close()));
+    const leaving = Promise.all([...this.#spaces].map((space) => space.close()));
     await Promise.race([leaving, aborted(timeLimit(LEAVE_TIMEOUT_MS))]);
     this.#directory.stop();
     await stopLookups(this.#node);
@@ -192,7 +228,7 @@ export class DhtSpaces implements SpaceImplementation {
     signal: AbortSignal,
     enter: () => Promise<T>,
   ): Promise<T> {
-    const known = this.#member(name, owner) === undefined ? this.#known.members(name, owner) : [];
+    const known = this.#spaces.named(name, owner) === undefined ? this.#known.members(name, owner) : [];
     await this.#seeds.join(seeds, { signal, known, mayFound });
     try {
       const entered = await this.#turns.take(name, enter);
@@ -212,20 +248,21 @@ export class DhtSpaces implements SpaceImplementation {
   }
 
   async #takePart(
-    { space: name, point: wanted }: JoinRequest,
+    { space: name, point: wanted, restored }: JoinRequest,
     settings: JoinSettings,
     receiver: PointReceiver,
     signal: AbortSignal,
   ): Promise<{ space: DhtSpace; point: DhtPoint; session: PointSession }> {
     const grants = await this.#finder.ownGrants(name, settings);
     const owner = settings.owner ?? grants[0]?.claims.owner;
-    const space = this.#member(name, owner) ?? (await this.#find(name, owner, grants[0], signal));
+    const space = this.#spaces.named(name, owner) ?? (await this.#find(name, owner, grants[0], signal));
     try {
       // Held grants may have ended; others do without them.
       const isGiven = settings.grant !== undefined;
       for (const grant of grants)
         if (isGiven || space.grants.counts(grant)) refusing(() => space.present(grant));
-      return { space, ...(await space.takePart(wanted, receiver, signal)) };
+      const definedMs = restored ? this.#known.definedMs(space.spaceId, wanted.name) : undefined;
+      return { space, ...(await space.takePart(wanted, receiver, signal, definedMs)) };
     } catch (error) {
       space.release();
       throw error;
@@ -237,7 +274,7 @@ export class DhtSpaces implements SpaceImplementation {
     access: SpaceManifest['access'],
     signal: AbortSignal,
   ): Promise<{ space: DhtSpace }> {
-    const space = this.#member(name, this.#node.id) ?? (await this.#declareNew(name, access, signal));
+    const space = this.#spaces.named(name, this.#node.id) ?? (await this.#declareNew(name, access, signal));
     assertAccess(space.manifest.record, access);
     space.declared = true;
     return { space };
@@ -245,26 +282,12 @@ export class DhtSpaces implements SpaceImplementation {
 
   async #declareNew(name: string, access: SpaceManifest['access'], signal: AbortSignal): Promise<DhtSpace> {
     const self = this.#node.id;
-    const { byOwner, claims, isAlive } = await this.#finder.locate(name, undefined, signal, { retryMs: [] });
-    const owners = [this.#member(name, undefined)?.owner, ...byOwner.keys()];
-    const other = owners.find((owner) => owner !== undefined && owner !== self);
-    if (other !== undefined && !isAlive) {
-      this.#logger.warn(
-        { space: name, owner: other },
-        'the name was claimed before, by a space that nobody is in',
-      );
-    } else if (other !== undefined) {
-      throw new SpaceError('conflict', `space '${name}' is owned by ${other}; this node is ${self}`);
-    }
-    const grant = access === 'granted' ? await this.#finder.ownersGrant(name) : undefined;
-    // Members of a granted space answer nobody else.
-    const answers =
-      grant === undefined
-        ? byOwner.get(self)
-        : (await this.#finder.locate(name, self, signal, { grant, retryMs: [] })).byOwner.get(self);
-    const own = [...(answers ?? []), ...(claims.get(self) ?? [])];
+    const known = [this.#spaces.named(name, undefined)?.owner, ...this.#known.owners(name)];
+    const { grant, own } = await this.#finder.findOwn(name, access, known, signal);
     const nowMs = this.#links.now();
-    const earlier = own.map(({ manifest }) => open('space-manifest', manifest, nowMs).record);
+    const told = own.map(({ manifest }) => open('space-manifest', manifest, nowMs));
+    // With those of deleted spaces.
+    const earlier = [...told, ...this.#directory.knownManifests(name, self)].map(({ record }) => record);
     const revoked = this.grants.revocations(name);
     const manifest = declaredManifest(
       { space: name, access, nowMs },
@@ -274,7 +297,7 @@ export class DhtSpaces implements SpaceImplementation {
     );
     const space = this.#enter(manifest, grant);
     // Of an owner that was away: members are in it, and know each other.
-    for (const found of own) this.#learn(space, found);
+    for (const found of own) learnFrom(found, space);
     void space.discovery.run();
     this.#directory
       .putManifest(manifest)
@@ -299,24 +322,10 @@ export class DhtSpaces implements SpaceImplementation {
         ? []
         : (await this.#finder.find(name, owner, undefined, signal)).answers;
     const space = this.#enter(manifest, given);
-    const before = pinned === undefined ? this.#known.owners(name) : [];
-    if (before.length > 0 && !before.includes(space.owner)) {
-      this.#logger.warn(
-        { space: name, owner: space.owner, before },
-        'the space has another owner than the one by this name that this node was in',
-      );
-    }
-    for (const answer of [...answers, ...plain]) this.#learn(space, answer);
+    if (pinned === undefined) this.#known.compare(space);
+    await this.#freshness.of(space);
+    for (const answer of [...answers, ...plain]) learnFrom(answer, space);
     return space;
-  }
-
-  /** A member that hands over what is not right is no reason not to join. */
-  #learn(space: DhtSpace, found: FoundSpace): void {
-    try {
-      if (!space.gone) space.learn(found);
-    } catch (err) {
-      this.#logger.warn({ err, space: space.name }, 'what a member handed over is not right');
-    }
   }
 
   /**
@@ -334,25 +343,19 @@ export class DhtSpaces implements SpaceImplementation {
       ask: (peer) => this.#ask(peer, space),
       meetKnown: () => this.#meetKnown(space),
       ended: () => {
-        this.#spaces.delete(space.spaceId);
-        if (space.tombstone !== undefined) this.#tombstones.keep(space.spaceId, space.tombstone);
+        this.#spaces.delete(space);
         // A node that stops comes back to it.
         if (this.#state === 'running') this.#known.left(space);
         this.#seeds.forget(space.seeds);
       },
     });
     if (space.grants.isGranted) refusing(() => space.grants.present(grant));
-    this.#spaces.set(space.spaceId, space);
-    this.#tombstones.lift(space.spaceId);
+    this.#spaces.add(space);
     space.enter();
+    const points = [...this.#known.deletions(space.spaceId)];
+    learnFrom({ manifest: new Uint8Array(0), members: [], points }, space);
+    this.#spaces.claimed(space.name, this.#directory);
     return space;
-  }
-
-  #member(name: string, owner: string | undefined): DhtSpace | undefined {
-    for (const space of this.#spaces.values()) {
-      if (space.name === name && (owner === undefined || space.owner === owner)) return space;
-    }
-    return undefined;
   }
 
   #closeHandle(space: DhtSpace): void {
@@ -365,25 +368,9 @@ export class DhtSpaces implements SpaceImplementation {
     return known.length === 0 ? Promise.resolve([]) : this.#seeds.join([], { known, mayFound: true });
   }
 
-  #tombstoneOf(spaceId: string): Uint8Array | undefined {
-    return this.#tombstones.find(spaceId, this.#links.now())?.bytes;
-  }
-
   async #ask(peer: string, space: DhtSpace): Promise<void> {
     for (const found of await this.#finder.ask(peer, space, timeLimit(JOIN_TIMEOUT_MS)))
-      this.#learn(space, found);
-  }
-
-  // --- links ---
-
-  #opened(link: Link): void {
-    for (const spaceId of link.spaces) this.#spaces.get(spaceId)?.linked(link);
-  }
-
-  #dead(link: Link): void {
-    for (const spaceId of link.spaces) this.#spaces.get(spaceId)?.members.dead(link.peer);
-    // kad-dht would ask it for ever, and everybody's queries would wait for it.
-    this.#node.routing.suspect(peerIdFromString(link.peer));
+      learnFrom(found, space);
   }
 }
 

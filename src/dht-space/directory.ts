@@ -9,7 +9,7 @@ import { POINT_CLAIMS, pointKey, SPACE_CLAIMS, spaceKey } from './claims.js';
 import * as limits from './limits.js';
 import type { OverlayNode } from './node.js';
 import type { PointRecord, Sealed, SpaceManifest } from './records.js';
-import { preferred, sameDefinition, seal, spaceIdOf } from './records.js';
+import { compareManifests, preferred, sameDefinition, seal, spaceIdOf } from './records.js';
 import { timeLimit } from './time-limit.js';
 import { Upkeep } from './upkeep.js';
 
@@ -54,15 +54,33 @@ export class Directory {
   readonly #points: ClaimStore<'point-record'>;
   /** How often each space was announced and not withdrawn. */
   readonly #announced = new Map<string, number>();
+  /** When claims of spaces were found in the DHT, by their key, if that is not long ago. */
+  readonly #found = new Map<string, number>();
   readonly #stopListening: () => void;
 
-  constructor(node: OverlayNode, options: { logger: Logger; clock?: () => number; random?: () => number }) {
-    const { logger, clock = Date.now, random = Math.random } = options;
+  /** `claimed`: the claims of this name of a space have changed. */
+  constructor(
+    node: OverlayNode,
+    options: {
+      readonly logger: Logger;
+      readonly clock?: () => number;
+      readonly random?: () => number;
+      readonly claimed?: (space: string) => void;
+    },
+  ) {
+    const { logger, clock = Date.now, random = Math.random, claimed = () => {} } = options;
     this.#node = node;
     this.#logger = logger;
     this.#clock = clock;
     this.#upkeep = new Upkeep(logger, random);
-    this.#spaces = new ClaimStore(node, SPACE_CLAIMS, { logger, clock, changed: () => {} });
+    this.#spaces = new ClaimStore(node, SPACE_CLAIMS, {
+      logger,
+      clock,
+      changed: (key) => {
+        const [claim] = this.#spaces.claims(key);
+        if (claim !== undefined) claimed(claim.record.space);
+      },
+    });
     this.#points = new ClaimStore(node, POINT_CLAIMS, {
       logger,
       clock,
@@ -161,14 +179,53 @@ export class Directory {
     return this.#spaces.claims(spaceKey(manifest.record.space));
   }
 
+  /** As `findManifests`, of what this node knows without asking. */
+  claimsOf(space: string): readonly Sealed<SpaceManifest>[] {
+    return this.#spaces.claims(spaceKey(space));
+  }
+
   /** All claims of the name, the earliest first, deleted spaces last; with an owner, its manifest alone. */
   async findManifests(
     space: string,
     { owner, signal }: LookupOptions & { readonly owner?: string | undefined } = {},
   ): Promise<readonly Sealed<SpaceManifest>[]> {
     const key = spaceKey(space);
-    await this.#spaces.read(key, signal);
+    await this.#readManifests(key, signal);
     return this.#spaces.claims(key).filter(({ record }) => owner === undefined || record.owner === owner);
+  }
+
+  /** The owner's manifest as it is in the DHT now, or was less than `maxAgeMs` ago. */
+  async freshManifest(
+    space: string,
+    {
+      owner,
+      maxAgeMs,
+      signal,
+    }: { readonly owner: string; readonly maxAgeMs: number; readonly signal: AbortSignal },
+  ): Promise<Sealed<SpaceManifest> | undefined> {
+    const key = spaceKey(space);
+    const foundMs = this.#found.get(key) ?? Number.NEGATIVE_INFINITY;
+    if (performance.now() - foundMs >= maxAgeMs) {
+      await this.#node.routing.recover(timeLimit(limits.DHT_RECOVERY_LIMIT_MS, signal));
+      await this.#readManifests(key, signal);
+    }
+    return this.#spaces.claims(key).find(({ record }) => record.owner === owner);
+  }
+
+  /** Resolves with how many others hold claims of the space's name. */
+  async #readManifests(key: string, signal?: AbortSignal): Promise<number> {
+    const holders = await this.#spaces.read(key, signal);
+    const nowMs = performance.now();
+    for (const [other, foundMs] of this.#found) {
+      if (nowMs - foundMs >= limits.MANIFEST_FRESH_MS) this.#found.delete(other);
+    }
+    if (holders > 0) this.#found.set(key, nowMs);
+    return holders;
+  }
+
+  /** What is known of the owner's spaces by the name without asking anybody. */
+  knownManifests(space: string, owner: string): readonly Sealed<SpaceManifest>[] {
+    return this.#spaces.claims(spaceKey(space)).filter(({ record }) => record.owner === owner);
   }
 
   /** A claim that this node knows of from elsewhere, such as an earlier start. */
@@ -181,10 +238,11 @@ export class Directory {
    * has put a newer one there.
    */
   keepManifest(manifest: Sealed<SpaceManifest>, superseded: (by: Sealed<SpaceManifest>) => void): void {
-    const { space, owner } = manifest.record;
+    const { access } = manifest.record;
     this.#spaces.learn(manifest);
     const run = (signal: AbortSignal) => this.#tendManifest(manifest, superseded, signal);
-    this.#upkeep.begin(spaceIdOf(space, owner), { periodMs: limits.MANIFEST_PERIOD_MS, run });
+    const periodMs = access === 'granted' ? limits.GRANTED_MANIFEST_PERIOD_MS : limits.MANIFEST_PERIOD_MS;
+    this.#upkeep.begin(spaceIdOf(manifest.record), { periodMs, run });
   }
 
   releaseManifest(spaceId: string): void {
@@ -197,9 +255,9 @@ export class Directory {
     signal: AbortSignal,
   ): Promise<number> {
     const key = spaceKey(kept.record.space);
-    const holders = await this.#spaces.read(key, signal);
+    const holders = await this.#readManifests(key, signal);
     const known = this.#spaces.claims(key).find(({ record }) => record.owner === kept.record.owner) ?? kept;
-    if (known.record.sequence > kept.record.sequence) superseded(known);
+    if (compareManifests(known.record, kept.record) < 0) superseded(known);
     const own = known.record.owner === this.#node.id && !known.record.deleted;
     const due = own && !this.#isFresh(known.record.expiresMs, limits.MANIFEST_VALIDITY_MS);
     if (!due && holders >= limits.ENOUGH_HOLDERS) return holders;

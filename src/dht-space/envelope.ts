@@ -16,6 +16,7 @@ export type RecordErrorCode =
   | 'too-large'
   | 'wrong-domain'
   | 'bad-signature'
+  | 'foreign'
   | 'expired'
   | 'not-yet-valid'
   | 'outdated'

@@ -43,7 +43,9 @@ export async function delegateGrant(
   key: Ed25519PrivateKey,
 ): Promise<Grant> {
   const { space, owner, rendezvous } = parent.claims;
-  return issue({ space, owner, rendezvous, ...terms, issuedMs: nowMs, parent: parent.token }, key);
+  // Not before the grant that it comes from, by whichever clock that was signed.
+  const issuedMs = Math.max(nowMs, parent.claims.issuedMs);
+  return issue({ space, owner, rendezvous, ...terms, issuedMs, parent: parent.token }, key);
 }
 
 /**

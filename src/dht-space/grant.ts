@@ -38,11 +38,13 @@ export function assertInForce({ claims, ids }: Grant, nowMs: number, revoked: (i
   const revokedId = ids.find(revoked);
   if (revokedId !== undefined) throw new GrantError('revoked', `grant ${revokedId} was revoked`);
   if (nowMs > claims.expiresMs + GRANT_CLOCK_SKEW_MS) {
-    throw new GrantError('expired', `grant ${claims.id} expired at ${iso(claims.expiresMs)}`);
+    const text = `grant ${claims.id} expired at ${iso(claims.expiresMs)}, and this node's clock says ${iso(nowMs)}`;
+    throw new GrantError('expired', text);
   }
   const aheadMs = claims.issuedMs - nowMs;
   if (aheadMs > GRANT_CLOCK_SKEW_MS) {
-    const text = `grant ${claims.id} was issued ${Math.round(aheadMs / 1000)} s in the future: the clocks are more than 5 minutes apart`;
+    const ahead = `${Math.round(aheadMs / 1000)} s in the future by this node's clock, which says ${iso(nowMs)}`;
+    const text = `grant ${claims.id} was issued ${ahead}: the clocks are more than 5 minutes apart`;
     throw new GrantError('not-yet-valid', text);
   }
 }
@@ -97,7 +99,8 @@ function assertHeader(header: { readonly [name: string]: unknown }): void {
   if (header.typ !== GRANT_TYPE) throw malformed(`typ: expected '${GRANT_TYPE}'`);
   // RFC 7515 §4.1.11: whoever does not understand what is critical refuses; nothing critical is understood here.
   if (header.crit !== undefined || header.b64 !== undefined) {
-    throw malformed(`crit: ${JSON.stringify(header.crit ?? 'b64')} has to be understood, and is not`);
+    const what = JSON.stringify(header.crit ?? 'b64').slice(0, 80);
+    throw malformed(`crit: ${what} has to be understood, and is not`);
   }
 }
 
@@ -115,6 +118,7 @@ function assertNarrower(child: GrantClaims, parent: GrantClaims): void {
     refuse('for another space');
   }
   if (child.delegable >= parent.delegable) refuse(`who may delegate it ${parent.delegable} times`);
+  if (child.issuedMs < parent.issuedMs) refuse(`whose own grant begins at ${iso(parent.issuedMs)}`);
   if (child.expiresMs > parent.expiresMs) refuse(`whose own grant ends at ${iso(parent.expiresMs)}`);
   const right = child.rights.find((one) => !parent.rights.includes(one));
   if (right !== undefined) refuse(`who may not ${right}`);

@@ -1,6 +1,8 @@
 import type { Content } from '../overlay/index.js';
 import { MAX_RECORD_BYTES } from './limits.js';
 import { LENGTH_BYTES, MESSAGE_RECORD, POINT_RECORD, readU64, SPACE_ID_BYTES } from './record-format.js';
+import type { RefusalCause } from './refusals.js';
+import { PeerFault } from './refusals.js';
 
 export interface InboxSink {
   point(point: number, spaceId: Buffer, name: string): void;
@@ -9,8 +11,12 @@ export interface InboxSink {
 }
 
 /** What breaks the format of the message stream; the link that carried it is dropped. */
-export class MessageStreamError extends Error {
+export class MessageStreamError extends PeerFault {
   override readonly name = 'MessageStreamError';
+
+  constructor(message: string, refused: RefusalCause = 'protocol') {
+    super(refused, message);
+  }
 }
 
 /**
@@ -131,6 +137,6 @@ function recordBytes(bytes: Buffer, at: number): number {
   const size = LENGTH_BYTES + bytes.readUInt32BE(at);
   if (size === LENGTH_BYTES) throw new MessageStreamError('an empty record');
   if (size > MAX_RECORD_BYTES)
-    throw new MessageStreamError(`a record of ${size} bytes; the limit is ${MAX_RECORD_BYTES}`);
+    throw new MessageStreamError(`a record of ${size} bytes; the limit is ${MAX_RECORD_BYTES}`, 'oversize');
   return size;
 }

@@ -3,6 +3,7 @@ import type { InboxSink } from './inbox.js';
 import { Inbox } from './inbox.js';
 import { CREDIT_WINDOW_BYTES, MAX_RECORD_BYTES, PROGRESS_DELAY_MS, PROGRESS_STEP_BYTES } from './limits.js';
 import { MAX_OFFSET, PREAMBLE_BYTES, readU64 } from './record-format.js';
+import { PeerFault } from './refusals.js';
 import type { Progress } from './wire/control.js';
 
 /** The session that a message stream belongs to, as far as the stream needs it. */
@@ -46,7 +47,7 @@ export class IncomingMessages {
         this.#owner?.heard();
         this.#account();
       } catch (error) {
-        this.abort(error instanceof Error ? error : new Error(String(error)));
+        this.abort(PeerFault.of(error));
       }
     });
   }
@@ -87,7 +88,7 @@ export class IncomingMessages {
     state.bytes = Buffer.concat([state.bytes, bytes]);
     if (state.bytes.length < PREAMBLE_BYTES) return;
     const owner = this.#claim(state.bytes.readUInt32BE(0), this);
-    if (owner === undefined) throw new Error('a message stream of an unknown session');
+    if (owner === undefined) throw new PeerFault('greeting', 'a message stream of an unknown session');
     this.#owner = owner;
     this.#reported = readU64(state.bytes, 4);
     if (this.#reported > MAX_OFFSET) throw new Error(`offset ${this.#reported} cannot be`);
@@ -103,7 +104,7 @@ export class IncomingMessages {
     if (this.#state.kind !== 'records' || this.#owner === undefined) return;
     const { offset, partialBytes } = this.#state.inbox;
     if (offset + partialBytes > this.#granted + MAX_RECORD_BYTES) {
-      throw new Error('more was sent than there was credit for');
+      throw new PeerFault('flood', 'more was sent than there was credit for');
     }
     if (offset - this.#reported >= PROGRESS_STEP_BYTES) this.report();
     else if (offset > this.#reported) this.#timer ??= setTimeout(() => this.report(), PROGRESS_DELAY_MS);

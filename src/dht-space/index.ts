@@ -5,4 +5,5 @@ export { openGrantDesk } from './grant-desk.js';
 export { exportIdentity, identityIn, importIdentity } from './identity.js';
 export type { ReachabilityOptions } from './reachability.js';
 export { parseSeeds } from './seeds.js';
+export type { SpaceStatus } from './space-status.js';
 export { startDht } from './start-dht.js';

@@ -9,6 +9,7 @@ import {
 } from '../overlay/index.js';
 import { MAX_NAME_BYTES } from './limits.js';
 import { spaceIdToBytes } from './records.js';
+import { PeerFault } from './refusals.js';
 import type { Pattern as WirePattern } from './wire/control.js';
 
 const NO_ARGUMENTS: FieldTable = Object.freeze(Object.create(null));
@@ -59,7 +60,7 @@ export function decodeInterest(type: PointType, pattern: WirePattern): Interest 
   if (pattern.everything) return EVERYTHING;
   const routingKey = type === 'topic' ? pattern.routingKey : '';
   const keyBytes = Buffer.byteLength(routingKey);
-  if (keyBytes > MAX_NAME_BYTES) throw new Error(`a routing key of ${keyBytes} bytes`);
+  if (keyBytes > MAX_NAME_BYTES) throw new PeerFault('oversize', `a routing key of ${keyBytes} bytes`);
   const table = type === 'headers' ? parseCanonicalTable(pattern.arguments) : NO_ARGUMENTS;
   const decoded = { routingKey, arguments: table };
   const problem = exchangeType(type).problemWith(decoded);

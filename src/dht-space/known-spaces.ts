@@ -1,5 +1,11 @@
 import type { Logger } from '../overlay/index.js';
-import { KNOWN_SPACES_INTERVAL_MS, MAX_KNOWN_MEMBERS, MAX_KNOWN_SPACES } from './limits.js';
+import {
+  KNOWN_SPACES_INTERVAL_MS,
+  MAX_KEPT_POINT_TOMBSTONES,
+  MAX_KNOWN_MEMBERS,
+  MAX_KNOWN_SPACES,
+  MAX_POINTS_PER_MEMBER,
+} from './limits.js';
 import type { OverlayStore } from './overlay-store.js';
 import type { Sealed, SpaceManifest } from './records.js';
 import { open, spaceIdOf } from './records.js';
@@ -18,6 +24,10 @@ interface KnownSpace {
   readonly manifest: Sealed<SpaceManifest>;
   /** Other members, those last seen first. */
   readonly members: readonly KnownMember[];
+  /** Points that this node has aliases of, and when each was defined. */
+  readonly points: ReadonlyMap<string, number>;
+  /** Deletions of points as signed, in base64: whoever was away has to hear of them after a restart, too. */
+  readonly deletions: readonly string[];
 }
 
 /** A space that this node is in, as far as it is remembered. */
@@ -28,6 +38,10 @@ export interface SpaceInUse {
   readonly manifest: Sealed<SpaceManifest>;
   /** Live members other than this node. */
   readonly members: { readonly others: readonly KnownMember[] };
+  /** When each point was defined that this node has aliases of. */
+  readonly points: { readonly definedMs: ReadonlyMap<string, number> };
+  /** Deletions of points as signed, the latest first. */
+  readonly definitions: { readonly tombstones: readonly Uint8Array[] };
 }
 
 /**
@@ -40,6 +54,8 @@ export class KnownSpaces {
   /** By space id, the least recently joined first. */
   readonly #known = new Map<string, KnownSpace>();
   readonly #inUse = new Map<string, SpaceInUse>();
+  /** Points of earlier starts, by space id: those that are not joined again yet are not to be forgotten. */
+  readonly #before = new Map<string, ReadonlyMap<string, number>>();
   #updatedMs = 0;
 
   constructor(store: OverlayStore | undefined, logger: Logger) {
@@ -53,8 +69,9 @@ export class KnownSpaces {
     for await (const { key, value } of this.#store.entries(PREFIX)) {
       try {
         const space = parse(value, nowMs);
-        const { space: name, owner } = space.manifest.record;
-        this.#known.set(spaceIdOf(name, owner), space);
+        const spaceId = spaceIdOf(space.manifest.record);
+        this.#known.set(spaceId, space);
+        this.#before.set(spaceId, space.points);
       } catch (err) {
         this.#logger.warn({ err, entry: key.toString() }, 'a space that was known is forgotten');
         this.#store.delete(key.toString());
@@ -71,6 +88,24 @@ export class KnownSpaces {
   /** Owners of the spaces of a name that this node is or was in. */
   owners(name: string): readonly string[] {
     return this.#named(name, undefined).map(({ manifest }) => manifest.record.owner);
+  }
+
+  /** Warns when a space that was found by its name alone is another one than this node was in. */
+  compare({ name, owner }: Pick<SpaceInUse, 'name' | 'owner'>): void {
+    const before = this.owners(name);
+    if (before.length === 0 || before.includes(owner)) return;
+    const text = 'the space has another owner than the one by this name that this node was in';
+    this.#logger.warn({ space: name, owner, before }, text);
+  }
+
+  /** When a point was defined that an earlier start of this node was in; undefined: that is not known. */
+  definedMs(spaceId: string, point: string): number | undefined {
+    return this.#before.get(spaceId)?.get(point);
+  }
+
+  /** Deletions of points that an earlier start of this node knew of, as signed. */
+  deletions(spaceId: string): readonly Uint8Array[] {
+    return (this.#known.get(spaceId)?.deletions ?? []).map((text) => Buffer.from(text, 'base64'));
   }
 
   /** This node has joined: the space is remembered until it is left. */
@@ -103,6 +138,10 @@ export class KnownSpaces {
     const after: KnownSpace = {
       manifest,
       members: lastSeenFirst(space.members.others, before?.members ?? []),
+      points: bounded(space.points.definedMs, this.#before.get(spaceId)),
+      deletions: space.definitions.tombstones
+        .slice(0, MAX_KEPT_POINT_TOMBSTONES)
+        .map((bytes) => Buffer.from(bytes).toString('base64')),
     };
     const value = serialized(after);
     if (before !== undefined && Buffer.compare(serialized(before), value) === 0) return;
@@ -117,6 +156,7 @@ export class KnownSpaces {
 
   #forget(spaceId: string): void {
     this.#known.delete(spaceId);
+    this.#before.delete(spaceId);
     this.#store?.delete(PREFIX + spaceId);
   }
 
@@ -137,9 +177,18 @@ function lastSeenFirst(live: readonly KnownMember[], before: readonly KnownMembe
   return [...stay, ...come, ...gone].slice(0, MAX_KNOWN_MEMBERS);
 }
 
-function serialized({ manifest, members }: KnownSpace): Buffer {
+/** Those of now, and as many of before as there is room for. */
+function bounded(
+  now: ReadonlyMap<string, number>,
+  before: ReadonlyMap<string, number> = new Map(),
+): ReadonlyMap<string, number> {
+  const rest = [...before].filter(([point]) => !now.has(point));
+  return new Map([...now, ...rest].slice(0, MAX_POINTS_PER_MEMBER));
+}
+
+function serialized({ manifest, points, ...rest }: KnownSpace): Buffer {
   const envelope = Buffer.from(manifest.bytes).toString('base64');
-  return Buffer.from(JSON.stringify({ manifest: envelope, members }));
+  return Buffer.from(JSON.stringify({ manifest: envelope, points: [...points], ...rest }));
 }
 
 /** @throws Error when it is no such text; RecordError when the manifest is not right, or has expired */
@@ -148,7 +197,15 @@ function parse(value: Uint8Array, nowMs: number): KnownSpace {
   if (!isObject(found) || typeof found.manifest !== 'string' || !Array.isArray(found.members))
     throw new TypeError('no manifest and members');
   const manifest = open('space-manifest', Buffer.from(found.manifest, 'base64'), nowMs);
-  return { manifest, members: found.members.map(parseMember) };
+  const points = Array.isArray(found.points) ? found.points.map(parsePoint) : [];
+  const deletions = Array.isArray(found.deletions) ? found.deletions.map(String) : [];
+  return { manifest, members: found.members.map(parseMember), points: new Map(points), deletions };
+}
+
+function parsePoint(found: unknown): [string, number] {
+  if (!Array.isArray(found) || typeof found[0] !== 'string' || typeof found[1] !== 'number')
+    throw new TypeError('no point');
+  return [found[0], found[1]];
 }
 
 function parseMember(found: unknown): KnownMember {

@@ -67,7 +67,7 @@ export const MAX_POINTS_PER_SPACE = 4096;
 
 /** One lookup at one peer. */
 export const LOOKUP_TIMEOUT_MS = 3 * SECOND;
-/** Nodes asked in one lookup of a space. */
+/** Nodes asked in one lookup of a space; half of them at most because they are connected. */
 export const MAX_PEERS_ASKED = 32;
 /** Reply of a lookup; larger ones are refused, and the answering side leaves members out to stay below. */
 export const MAX_LOOKUP_BYTES = MIB;
@@ -88,6 +88,9 @@ export const ANTI_ENTROPY_INTERVAL_MS = 10 * SECOND;
 
 /** How long the declare of an alias may take, as the app sees it. */
 export const JOIN_TIMEOUT_MS = 10 * SECOND;
+/** A node that stops tells the DHT as far as that goes in this time; members hear of it at once, if they take it in within the other. */
+export const LEAVE_TIMEOUT_MS = SECOND;
+export const STOP_TIMEOUT_MS = 3 * SECOND;
 /** How long a new binding waits for the participants' acknowledgement before it is answered anyway. */
 export const SETTLE_TIMEOUT_MS = 2 * SECOND;
 
@@ -102,12 +105,20 @@ export const MAX_ADDRESSES_PER_MEMBER = 16;
 /** Points in a member record; a member of more cannot be described and is refused. */
 export const MAX_POINTS_PER_MEMBER = 4096;
 /** How far the clocks of two nodes may be apart: records live this much longer, and may be this much in the future. */
-export const MAX_CLOCK_SKEW_MS = 60 * SECOND;
-/** How long a record is good for after it was signed, at most. */
-export const MANIFEST_VALIDITY_MS = 30 * 24 * 3600 * SECOND;
+export const MAX_CLOCK_SKEW_MS = 5 * 60 * SECOND;
+/** How long a record is good for after it was signed, at most. A space outlives its owner: nobody else can sign its manifest. */
+export const MANIFEST_VALIDITY_MS = 10 * 365 * 24 * 3600 * SECOND;
 /** Deleted spaces that a node remembers, to tell members that were away. With more, the oldest is forgotten. */
 export const MAX_TOMBSTONES = 1_024;
+/** How many spaces of its name a space is known to come after; members of earlier ones hear nothing of it on links. */
+export const MAX_EARLIER_GENERATIONS = 16;
 export const POINT_VALIDITY_MS = 15 * 60 * SECOND;
+/** The deletion of a point has to reach whoever was away. */
+export const POINT_TOMBSTONE_VALIDITY_MS = 30 * 24 * 3600 * SECOND;
+/** Deleted points that members of a space remember; of more, those that were deleted first are forgotten. */
+export const MAX_POINT_TOMBSTONES = 1_024;
+/** Of these, how many a node keeps over restarts, the latest ones. */
+export const MAX_KEPT_POINT_TOMBSTONES = 64;
 export const MEMBER_VALIDITY_MS = 5 * 60 * SECOND;
 
 // --- the overlay node: connections, routing table, what strangers may store ---
@@ -139,6 +150,8 @@ export const WAY_DIAL_TIMEOUT_MS = 1500;
 /** Over a relayed session a direct one is tried for this often, by either side. */
 export const UPGRADE_INTERVAL_MS = 60 * SECOND;
 
+/** Whoever connected within this time comes into the routing table without a ping: it has just answered. */
+export const FRESH_CONNECTION_MS = 5 * SECOND;
 /** Peers that are checked for life at the same time; further suspects are left until they fail again. */
 export const MAX_SUSPECTS = 32;
 /** A suspect that does not answer a ping within this is taken out of the routing table. */
@@ -152,6 +165,12 @@ export const MAX_STORED_VALUE_BYTES = 16 * MIB;
 export const MAX_STORED_OTHER_BYTES = MIB;
 /** What an entry counts for besides its key and value. */
 export const STORED_ENTRY_BYTES = 256;
+/**
+ * What one peer may store in the DHT here: so many at once, and so many each second; more is refused. Alone it cannot push
+ * out provider records before their owners renew them.
+ */
+export const MAX_STORES_PER_PEER = 1024;
+export const STORES_PER_SECOND_PER_PEER = 64;
 
 // --- relays ---
 
@@ -236,7 +255,7 @@ export const MAX_DEPARTED = 4096;
 export const WRITE_DELAY_MS = SECOND;
 /** Changes that wait while the disk takes none; further ones are not kept. */
 export const MAX_UNWRITTEN_ENTRIES = 65_536;
-/** Neighbours in the DHT that are dialled after a restart; as many as kad-dht counts. */
+/** Neighbours in the DHT that are dialled after a restart, or when this node was cut off; as many as kad-dht counts. */
 export const MAX_FORMER_NEIGHBOURS = 20;
 /** Spaces that are remembered; above it, the one that changed least recently is forgotten. */
 export const MAX_KNOWN_SPACES = 256;
@@ -269,7 +288,9 @@ export const MAX_KEY_DECISIONS = 4096;
 export const MAX_REVOCATIONS = 1024;
 /** A member that was without links reads in the DHT what was revoked, for this long at most; then it links with what it knows. */
 export const MANIFEST_READ_LIMIT_MS = 2 * SECOND;
-/** What was read less than this ago is not read again: linked members may take as long to hear of a revocation. */
+/** How much of it finding back into the DHT may take. */
+export const DHT_RECOVERY_LIMIT_MS = SECOND;
+/** What was read less than this ago, and since the last link was lost, is not read again: linked members may take as long to hear. */
 export const MANIFEST_FRESH_MS = 2 * SECOND;
 /** Grants that a node remembers to have signed, and that it holds, those that expired not counted; one more is refused. */
 export const MAX_KEPT_GRANTS = 10_000;

@@ -12,14 +12,15 @@ import {
   UNSHARED_LIMIT_MS,
   UPGRADE_INTERVAL_MS,
 } from './limits.js';
+import { LinkLog } from './link-log.js';
 import type { LinkSession } from './link-session.js';
 import { OutgoingMessages } from './outgoing-messages.js';
 import type { Participant } from './participant.js';
 import { PeerPoints } from './peer-points.js';
 import { PROTOCOL_VERSION } from './protocol.js';
+import type { Refusals } from './refusals.js';
+import { clip, clipCause, PeerFault } from './refusals.js';
 import type { Control, Hello } from './wire/control.js';
-
-const MAX_LOGGED_UNITS = 255;
 
 /** What a link asks of the node that it belongs to. */
 export interface LinkHost {
@@ -31,8 +32,11 @@ export interface LinkHost {
   readonly name: string;
   readonly logger: Logger;
   readonly memory: MemoryPressure;
+  readonly refusals: Refusals;
   readonly now: () => number;
   readonly random: () => number;
+  /** Resolves when this node knows what it has to before it lets anybody in; undefined: it does. */
+  informed(): Promise<void> | undefined;
   /** Opens a control stream to the peer; `directly`: over no relay. */
   dial(
     peer: string,
@@ -45,6 +49,8 @@ export interface LinkHost {
   received(link: Link, message: Control): void;
   /** The peer could not be linked for {@link DEAD_AFTER_MS}; its interest and its outbox are gone. */
   dead(link: Link): void;
+  /** It published to a point at which it is not let in, or which this node takes no part in. */
+  stray(by: Participant): void;
   /** There is something to send: `flush` is to be called at the end of this turn of the loop. */
   dirty(link: Link): void;
 }
@@ -75,6 +81,7 @@ export class Link {
   #consumed = 0;
 
   readonly #host: LinkHost;
+  readonly #log: LinkLog;
   #state: LinkState;
   #attempt = Promise.withResolvers<void>();
   #dialling: AbortController | undefined;
@@ -88,6 +95,7 @@ export class Link {
   constructor(peer: string, host: LinkHost) {
     this.peer = peer;
     this.#host = host;
+    this.#log = new LinkLog(peer, host.logger);
     this.outgoing = new OutgoingMessages(peer, host);
     this.points = new PeerPoints(this);
     this.#state = { kind: 'down', sinceMs: host.now() };
@@ -100,6 +108,11 @@ export class Link {
 
   get kind(): LinkState['kind'] {
     return this.#state.kind;
+  }
+
+  /** Whether there ever was a session. */
+  get wasOpen(): boolean {
+    return this.#remoteLink !== 0n;
   }
 
   /** How long there has been no session. */
@@ -184,7 +197,8 @@ export class Link {
       else await this.greet(connection, stream, true);
     } catch (error) {
       if (this.session === undefined) {
-        const cause = error instanceof Error ? error.message : String(error);
+        if (error instanceof PeerFault) this.#host.refusals.addFault(error, this.peer);
+        const cause = clipCause(error instanceof Error ? error.message : String(error));
         // It is tried for ever: once is enough for people.
         const level = failures === 0 ? 'info' : 'debug';
         this.#host.logger[level]({ peer: this.peer, cause }, 'could not link');
@@ -200,7 +214,8 @@ export class Link {
     if (this.#state.kind !== 'open' || this.#state.session !== session) return;
     this.#consumed = session.consumed ?? this.#consumed;
     this.#state = { kind: 'down', sinceMs: this.#host.now() };
-    this.#host.logger.info({ peer: this.peer, cause: cause.message }, 'link lost');
+    if (cause instanceof PeerFault) this.#host.refusals.addFault(cause, this.peer);
+    this.#log.lost(cause, this.spaces.size > 0);
   }
 
   #pause(ms: number): Promise<void> {
@@ -214,10 +229,22 @@ export class Link {
     return promise;
   }
 
+  /** The space is shared with the peer from now on. */
+  share(spaceId: string): void {
+    if (this.spaces.has(spaceId)) return;
+    const wasStranger = this.spaces.size === 0;
+    this.spaces.add(spaceId);
+    if (wasStranger && this.session !== undefined) this.#log.linked(this.session, true);
+    this.wake();
+  }
+
   // --- sessions ---
 
   /** Greets over a control stream, whoever opened it. @throws Error when that fails */
-  greet(connection: Connection, stream: Stream, dialled: boolean): Promise<void> {
+  async greet(connection: Connection, stream: Stream, dialled: boolean): Promise<void> {
+    // The stream holds back what the other side says meanwhile.
+    const informed = this.#host.informed();
+    if (informed !== undefined) await informed;
     return greet({
       connection,
       stream,
@@ -252,6 +279,7 @@ export class Link {
     this.#consumed = current?.consumed ?? this.#consumed;
     const offset = this.#resume(session);
     this.#state = { kind: 'open', session };
+    this.#log.begun(session);
     current?.abort(new Error('replaced by a newer session'));
     // A direct connection may still come of this side's dial.
     if (!session.relayed) this.#dialling?.abort(new Error('the other side has dialled'));
@@ -259,8 +287,7 @@ export class Link {
     else if (current?.relayed) void current.connection.close().catch(() => {});
     session.control.onMessage = (message) => this.#onControl(session, message);
     void session.openMessages(offset, () => this.flush());
-    const { version, hello, relayed } = session;
-    this.#host.logger.info({ peer: this.peer, name: clip(hello.name), version, relayed }, 'linked');
+    this.#log.linked(session, this.spaces.size > 0);
     this.#attempt.resolve();
     this.#wake();
     this.#host.opened(this);
@@ -352,11 +379,6 @@ export class Link {
   message(number: number, sequence: number, content: Content): void {
     const participant = this.points.byNumber(number);
     if (participant === undefined) throw new Error(`point ${number} was not named`);
-    participant.receive(sequence, content);
+    if (!participant.receive(sequence, content)) this.#host.stray(participant);
   }
-}
-
-/** What a peer wrote for people, at a length that a log can take. */
-function clip(text: string): string {
-  return text.slice(0, MAX_LOGGED_UNITS);
 }

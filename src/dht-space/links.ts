@@ -8,7 +8,10 @@ import type { LinkHost } from './link.js';
 import { Link } from './link.js';
 import type { OverlayNode } from './node.js';
 import { openStream } from './open-stream.js';
+import type { Participant } from './participant.js';
 import { CONTROL_PROTOCOL, MESSAGES_PROTOCOL } from './protocol.js';
+import type { Refusals } from './refusals.js';
+import { PeerFault } from './refusals.js';
 import { timeLimit } from './time-limit.js';
 import type { Control } from './wire/control.js';
 
@@ -25,6 +28,10 @@ export interface LinksOptions {
   readonly opened: (link: Link) => void;
   readonly received: (link: Link, message: Control) => void;
   readonly dead: (link: Link) => void;
+  /** See {@link LinkHost.stray}. */
+  readonly stray?: (by: Participant) => void;
+  /** See {@link LinkHost.informed}. */
+  readonly informed: () => Promise<void> | undefined;
   /** Milliseconds since 1970, and random numbers below 1. */
   readonly now: () => number;
   readonly random: () => number;
@@ -38,6 +45,7 @@ export class Links implements LinkHost {
   readonly name: string;
   readonly logger: Logger;
   readonly memory: MemoryPressure;
+  readonly refusals: Refusals;
   readonly now: () => number;
   readonly random: () => number;
   readonly #options: LinksOptions;
@@ -54,6 +62,7 @@ export class Links implements LinkHost {
     this.name = options.name;
     this.logger = options.logger;
     this.memory = options.memory;
+    this.refusals = options.node.refusals;
     this.now = options.now;
     this.random = options.random;
   }
@@ -86,13 +95,10 @@ export class Links implements LinkHost {
   share(peer: string, spaceId: string): Link | undefined {
     const link = this.#links.get(peer) ?? this.#create(peer);
     if (link === undefined) {
-      this.logger.warn({ peer, limit: MAX_LINKS }, 'no link to this member: there are too many');
+      this.#refuseLink(peer);
       return undefined;
     }
-    if (!link.spaces.has(spaceId)) {
-      link.spaces.add(spaceId);
-      link.wake();
-    }
+    link.share(spaceId);
     return link;
   }
 
@@ -127,8 +133,18 @@ export class Links implements LinkHost {
     const destination = { peer, addresses: this.#options.addresses(peer) };
     const dial = directly ? connectDirectly : connect;
     const connection = await dial(this.#options.node, destination, deadline);
-    const stream = await openStream(connection, CONTROL_PROTOCOL, { signal: deadline });
-    return { connection, stream };
+    try {
+      const stream = await openStream(connection, CONTROL_PROTOCOL, { signal: deadline });
+      return { connection, stream };
+    } catch (error) {
+      // One from before that nothing comes through any more is open for libp2p, and would be used again.
+      if (deadline.aborted && !signal.aborted) connection.abort(new Error('no answer in time'));
+      throw error;
+    }
+  }
+
+  informed(): Promise<void> | undefined {
+    return this.#options.informed();
   }
 
   opened(link: Link): void {
@@ -137,6 +153,10 @@ export class Links implements LinkHost {
 
   received(link: Link, message: Control): void {
     this.#options.received(link, message);
+  }
+
+  stray(by: Participant): void {
+    this.#options.stray?.(by);
   }
 
   dead(link: Link): void {
@@ -161,11 +181,12 @@ export class Links implements LinkHost {
     const link = this.#links.get(peer) ?? this.#create(peer);
     if (link === undefined) {
       stream.abort(new Error('too many links'));
+      this.#refuseLink(peer);
       return;
     }
     link.greet(connection, stream, false).catch((error: unknown) => {
-      const cause = error instanceof Error ? error.message : String(error);
-      this.logger.info({ peer, cause }, 'refused a link');
+      if (error instanceof PeerFault) this.refusals.addFault(error, peer);
+      else this.logger.debug({ peer, err: error }, 'a greeting ended early');
     });
   }
 
@@ -174,9 +195,16 @@ export class Links implements LinkHost {
     // It reads until it knows its session, and aborts itself where there is none.
     new IncomingMessages(stream, (session, messages) => {
       const owner = this.#links.get(peer)?.claimMessages(session, messages);
-      if (owner === undefined) this.logger.info({ peer }, 'refused a message stream of an unknown session');
+      if (owner === undefined) {
+        this.refusals.add('greeting', { peer, cause: 'a message stream of an unknown session' });
+      }
       return owner;
     });
+  }
+
+  #refuseLink(peer: string): void {
+    if (this.#state === 'closed') return;
+    this.refusals.add('link', { peer, cause: `there are ${MAX_LINKS} links` });
   }
 
   #create(peer: string): Link | undefined {

@@ -3,7 +3,7 @@ import type { KadDHT } from '@libp2p/kad-dht';
 import type { Ping } from '@libp2p/ping';
 import type { Libp2p } from 'libp2p';
 import type { Logger } from '../overlay/index.js';
-import { DHT_READ_TIMEOUT_MS, MAX_SUSPECTS, SUSPECT_TIMEOUT_MS } from './limits.js';
+import { DHT_READ_TIMEOUT_MS, MAX_FORMER_NEIGHBOURS, MAX_SUSPECTS, SUSPECT_TIMEOUT_MS } from './limits.js';
 import { timeLimit } from './time-limit.js';
 
 /** The part of kad-dht's routing table that its public interface leaves out. */
@@ -24,6 +24,8 @@ export class LiveRoutingTable {
   readonly #table: KadRoutingTable;
   readonly #logger: Logger;
   readonly #suspects = new Set<string>();
+  /** Those that were in the table, by their ids, the last ones last. */
+  readonly #lost = new Map<string, PeerId>();
   readonly #stopped = new AbortController();
 
   constructor(libp2p: Libp2p<{ ping: Ping; dht: KadDHT }>, logger: Logger) {
@@ -33,6 +35,7 @@ export class LiveRoutingTable {
     libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => this.suspect(peer), {
       signal: this.#stopped.signal,
     });
+    this.onAdded((peer) => this.#lost.delete(peer.toString()));
   }
 
   get size(): number {
@@ -40,8 +43,9 @@ export class LiveRoutingTable {
   }
 
   /**
-   * Takes a peer in without waiting for it to be discovered; it is pinged first. Then, as a node does that joins a
-   * Kademlia network, looks in the background for the peers nearest to this one, so that they get to know each other.
+   * Takes a peer in without waiting for it to be discovered; it is pinged first, unless it has just connected. Then, as a
+   * node does that joins a Kademlia network, looks in the background for the peers nearest to this one, so that they get
+   * to know each other.
    */
   async admit(peer: PeerId): Promise<void> {
     await this.#table.add(peer, { signal: timeLimit(SUSPECT_TIMEOUT_MS, this.#stopped.signal) });
@@ -55,6 +59,36 @@ export class LiveRoutingTable {
     const added = ({ detail: peer }: CustomEvent<PeerId>) => listener(peer);
     this.#table.addEventListener('peer:add', added);
     return () => this.#table.removeEventListener('peer:add', added);
+  }
+
+  /** Was in the table before, perhaps of an earlier start. */
+  lost(peer: PeerId): void {
+    this.#lost.set(peer.toString(), peer);
+    for (const earliest of this.#lost.keys()) {
+      if (this.#lost.size <= MAX_FORMER_NEIGHBOURS) break;
+      this.#lost.delete(earliest);
+    }
+  }
+
+  /**
+   * Tries those again that are lost: it may be this node that was cut off, and it is in the DHT again before it asks anything.
+   * Never rejects.
+   */
+  async recover(signal: AbortSignal): Promise<void> {
+    const lost = [...this.#lost.values()];
+    const isBack = await Promise.all(lost.map((peer) => this.#retry(peer, signal)));
+    // Where one is reached, it was not the network: the others are gone.
+    if (isBack.includes(true)) for (const peer of lost) this.#lost.delete(peer.toString());
+  }
+
+  async #retry(peer: PeerId, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#libp2p.dial(peer, { signal });
+      await this.#table.add(peer, { signal });
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Checks in the background whether the peer is alive. */
@@ -89,6 +123,7 @@ export class LiveRoutingTable {
       if (error instanceof Error && error.name === 'TooManyOutboundProtocolStreamsError') return;
       if (this.#stopped.signal.aborted) return;
       await this.#table.remove(peer);
+      this.lost(peer);
       this.#logger.debug({ peer: peer.toString(), error }, 'peer is dead: out of the routing table');
     }
   }

@@ -1,9 +1,10 @@
-import type { PeerId } from '@libp2p/interface';
+import type { Connection, PeerId } from '@libp2p/interface';
 import type { Directory } from './directory.js';
 import { LOOKUP_GRACE_MS, LOOKUP_RETRY_MS, MAX_PEERS_ASKED } from './limits.js';
 import { lookUp } from './lookup.js';
 import type { OverlayNode } from './node.js';
-import { open } from './records.js';
+import { open, RecordError } from './records.js';
+import { PeerFault } from './refusals.js';
 import type { FoundSpace, LookupRequest } from './wire/control.js';
 
 export interface LocateOptions {
@@ -13,6 +14,8 @@ export interface LocateOptions {
   readonly space: string;
   /** The wanted owner's peer id; undefined: any. */
   readonly owner: string | undefined;
+  /** Peer ids of seeds, and of members from before. */
+  readonly known: readonly string[];
   /** What the DHT knows the space's members by. */
   readonly meetingPlace: string;
   /** What this peer is asked. */
@@ -23,11 +26,17 @@ export interface LocateOptions {
   readonly retryMs?: readonly number[];
 }
 
+/** What somebody knows of a space. */
+export interface Answer extends FoundSpace {
+  /** Peer id of who said so; undefined: the DHT. */
+  readonly from?: string;
+}
+
 /** What was found of spaces of a name. */
 export interface Located {
-  readonly byOwner: ReadonlyMap<string, readonly FoundSpace[]>;
+  readonly byOwner: ReadonlyMap<string, readonly Answer[]>;
   /** What the DHT says, by owner. */
-  readonly claims: ReadonlyMap<string, readonly FoundSpace[]>;
+  readonly claims: ReadonlyMap<string, readonly Answer[]>;
   /** Whether members answered; otherwise it is what the DHT remembers of spaces that nobody may be in any more. */
   readonly isAlive: boolean;
 }
@@ -51,18 +60,24 @@ class Location {
   readonly #options: LocateOptions;
   readonly #asked = new Map<string, Promise<void>>();
   /** By owner: what members said, and what nobody but the DHT says. */
-  readonly #answers = new Map<string, FoundSpace[]>();
-  readonly #claims = new Map<string, FoundSpace[]>();
+  readonly #answers = new Map<string, Answer[]>();
+  readonly #claims = new Map<string, Answer[]>();
   readonly #first = Promise.withResolvers<void>();
 
   constructor(options: LocateOptions) {
     this.#options = options;
   }
 
-  /** Ends when all have answered, or some time after the first answer: two owners may claim the name. */
+  /**
+   * Ends when all have answered; or those known before, and some time after the first answer: two owners may claim the name, and
+   * whoever claims it falsely may be the faster one.
+   */
   async located(): Promise<Located> {
     const all = this.#askEverybody();
-    const grace = this.#first.promise.then(() => pause(LOOKUP_GRACE_MS, this.#options.signal));
+    const known = Promise.all(this.#options.known.map((peer) => this.#asked.get(peer)));
+    const grace = this.#first.promise.then(() =>
+      Promise.all([known, pause(LOOKUP_GRACE_MS, this.#options.signal)]),
+    );
     await Promise.race([all, grace]);
     const isAlive = this.#answers.size > 0;
     const claims = new Map(this.#claims);
@@ -70,13 +85,23 @@ class Location {
   }
 
   async #askEverybody(): Promise<void> {
-    const { node, directory, meetingPlace, signal } = this.#options;
-    for (const peer of node.libp2p.getPeers()) this.#ask(peer);
+    const { directory, meetingPlace, signal } = this.#options;
+    // The other half is for the members that the DHT names.
+    for (const peer of this.#connected()) this.#ask(peer, MAX_PEERS_ASKED / 2);
     await Promise.all([...this.#asked.values(), this.#readClaims()]);
     const isOpen = [...this.#claims.keys()].some((owner) => !this.#answers.has(owner));
     if (this.#answers.size > 0 && !isOpen) return;
     for await (const peer of directory.findMembers(meetingPlace, { signal })) this.#ask(peer);
     await Promise.all(this.#asked.values());
+  }
+
+  /** Whom this node knew, then others that it has dialled: whoever has dialled it cannot crowd those out. */
+  #connected(): PeerId[] {
+    const { node, known } = this.#options;
+    const rankOf = ({ remotePeer, direction }: Connection) =>
+      known.includes(remotePeer.toString()) ? 0 : direction === 'outbound' ? 1 : 2;
+    const connections = [...node.libp2p.getConnections()].sort((a, b) => rankOf(a) - rankOf(b));
+    return connections.map(({ remotePeer }) => remotePeer);
   }
 
   async #readClaims(): Promise<void> {
@@ -86,37 +111,43 @@ class Location {
     }
   }
 
-  #ask(peer: PeerId): void {
+  #ask(peer: PeerId, limit = MAX_PEERS_ASKED): void {
     const { node, requestTo, signal } = this.#options;
     const id = peer.toString();
-    if (this.#asked.has(id) || this.#asked.size >= MAX_PEERS_ASKED) return;
+    if (this.#asked.has(id) || this.#asked.size >= limit) return;
     const answer = lookUp(node, peer, requestTo(id), { signal }).then(
       ({ spaces }) => {
-        for (const space of spaces) if (this.#add(this.#answers, space)) this.#first.resolve();
+        for (const space of spaces)
+          if (this.#add(this.#answers, { ...space, from: id })) this.#first.resolve();
       },
       // Whoever does not answer has nothing to say.
-      () => {},
+      (error: unknown) => this.#blame(error, id),
     );
     this.#asked.set(id, answer);
   }
 
   /** False for what is no space of the name. */
-  #add(to: Map<string, FoundSpace[]>, found: FoundSpace): boolean {
+  #add(to: Map<string, Answer[]>, found: Answer): boolean {
     const owner = this.#ownerOf(found);
     if (owner === undefined) return false;
     to.set(owner, [...(to.get(owner) ?? []), found]);
     return true;
   }
 
-  #ownerOf({ manifest }: FoundSpace): string | undefined {
+  #ownerOf({ manifest, from }: Answer): string | undefined {
     const wanted = this.#options;
     try {
       const { space, owner, deleted } = open('space-manifest', manifest, wanted.now()).record;
       const isWanted = space === wanted.space && (wanted.owner ?? owner) === owner;
       return isWanted && !deleted ? owner : undefined;
-    } catch {
+    } catch (error) {
+      if (error instanceof RecordError) this.#blame(PeerFault.of(error), from);
       return undefined;
     }
+  }
+
+  #blame(error: unknown, peer: string | undefined): void {
+    if (error instanceof PeerFault && peer !== undefined) this.#options.node.refusals.addFault(error, peer);
   }
 }
 

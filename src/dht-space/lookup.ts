@@ -3,6 +3,7 @@ import { pbStream } from '@libp2p/utils';
 import { LOOKUP_TIMEOUT_MS, MAX_GRANT_BYTES, MAX_LOOKUP_BYTES } from './limits.js';
 import type { OverlayNode } from './node.js';
 import { LOOKUP_PROTOCOL } from './protocol.js';
+import { PeerFault, wentAway } from './refusals.js';
 import { timeLimit } from './time-limit.js';
 import { LookupReply, LookupRequest } from './wire/control.js';
 
@@ -13,15 +14,16 @@ const REPLY_LIMITS = { maxDataLength: MAX_LOOKUP_BYTES, maxBufferSize: 2 * MAX_L
 /** Answers other nodes' questions for spaces. */
 export async function serveLookups(
   node: OverlayNode,
-  answer: (request: LookupRequest, asker: string) => LookupReply,
+  answer: (request: LookupRequest, asker: string) => Promise<LookupReply>,
   onError: (connection: Connection, error: unknown) => void,
 ): Promise<void> {
   const serve = async (stream: Stream, connection: Connection) => {
     const signal = timeLimit(LOOKUP_TIMEOUT_MS);
     try {
       const messages = pbStream(stream, REQUEST_LIMITS);
-      const request = await messages.read(LookupRequest, { signal });
-      await messages.write(answer(request, connection.remotePeer.toString()), LookupReply, { signal });
+      const request = await messages.read(LookupRequest, { signal }).catch(blame);
+      const reply = await answer(request, connection.remotePeer.toString());
+      await messages.write(reply, LookupReply, { signal });
       await stream.close({ signal });
     } catch (error) {
       abort(stream, error);
@@ -35,7 +37,7 @@ export async function stopLookups(node: OverlayNode): Promise<void> {
   await node.libp2p.unhandle(LOOKUP_PROTOCOL);
 }
 
-/** Asks one node what it knows of the spaces of a name. @throws Error when it does not answer in time */
+/** Asks one node what it knows of the spaces of a name. @throws PeerFault for what is no answer, Error when none comes in time */
 export async function lookUp(
   node: OverlayNode,
   peer: PeerId,
@@ -50,13 +52,18 @@ export async function lookUp(
   try {
     const messages = pbStream(stream, REPLY_LIMITS);
     await messages.write(request, LookupRequest, { signal });
-    const reply = await messages.read(LookupReply, { signal });
+    const reply = await messages.read(LookupReply, { signal }).catch(blame);
     await stream.close({ signal });
     return reply;
   } catch (error) {
     abort(stream, error);
     throw error;
   }
+}
+
+/** What cannot be read is the other side's fault, if it is still there. */
+function blame(error: unknown): never {
+  throw wentAway(error) ? error : PeerFault.of(error);
 }
 
 function abort(stream: Stream, error: unknown): void {

@@ -1,12 +1,13 @@
 import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { SpaceError } from '../overlay/index.js';
-import { GRANT_CLOCK_SKEW_MS, MANIFEST_VALIDITY_MS } from './limits.js';
+import { GRANT_CLOCK_SKEW_MS, MANIFEST_VALIDITY_MS, MAX_EARLIER_GENERATIONS } from './limits.js';
 import type { Revocation, Sealed, SpaceManifest } from './records.js';
-import { seal } from './records.js';
+import { compareManifests, seal, spaceIdOf } from './records.js';
 
 /**
- * The owner's word that the space exists, anew: what it revoked before, by what is known of it, stays revoked.
+ * The owner's word that the space exists, anew, given all that is known of what it said before. A space that it deleted is
+ * another one from now on. What it revoked stays revoked all the same: grants are for the name.
  *
  * @throws SpaceError `conflict` when the space was declared with another access
  */
@@ -16,7 +17,10 @@ export function declaredManifest(
   revoked: readonly Revocation[],
   key: Ed25519PrivateKey,
 ): Sealed<SpaceManifest> {
-  for (const record of earlier) assertAccess(record, access);
+  const last = earlier.toSorted(compareManifests)[0];
+  const generation = last === undefined ? 0 : last.generation + Number(last.deleted);
+  const same = earlier.filter((record) => record.generation === generation);
+  for (const record of same) assertAccess(record, access);
   const all = [
     ...earlier.flatMap(({ revocations = [] }) => revocations),
     ...(access === 'granted' ? revoked : []),
@@ -28,14 +32,23 @@ export function declaredManifest(
       kind: 'space-manifest',
       owner: peerIdFromPrivateKey(key).toString(),
       ...{ space, access },
+      generation,
       // Of two claims the older one comes first: that of an owner who comes back stays as old as it is.
-      createdMs: Math.min(nowMs, ...earlier.map(({ createdMs }) => createdMs)),
+      createdMs: Math.min(nowMs, ...same.map(({ createdMs }) => createdMs)),
       sequence: Math.max(nowMs, ...earlier.map(({ sequence }) => sequence + 1)),
       expiresMs: nowMs + MANIFEST_VALIDITY_MS,
       deleted: false,
       ...(revocations.length > 0 && { revocations }),
     },
     key,
+  );
+}
+
+/** Ids of the spaces by that name that the owner deleted before, as far back as anybody may come back from. */
+export function earlierIds({ space, owner, generation }: SpaceManifest): readonly string[] {
+  const count = Math.min(generation, MAX_EARLIER_GENERATIONS);
+  return Array.from({ length: count }, (_, back) =>
+    spaceIdOf({ space, owner, generation: generation - 1 - back }),
   );
 }
 

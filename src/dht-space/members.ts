@@ -8,6 +8,7 @@ import type { OverlayNode } from './node.js';
 import { inParts } from './parts.js';
 import type { MemberRecord, Sealed } from './records.js';
 import { openIfUsable, RecordError, seal, spaceIdToBytes } from './records.js';
+import type { RefusalCause } from './refusals.js';
 import type { SpaceGrants } from './space-grants.js';
 import type { Members as MembersMessage } from './wire/control.js';
 
@@ -17,6 +18,7 @@ const NO_GRANTS: readonly string[] = [];
 
 /** The space that the members belong to. */
 export interface MembersHost {
+  readonly name: string;
   /** A member turned out to be linked already, for another space or before it said so. */
   linked(link: Link): void;
   /** Is told of points that a member takes no part in any more. */
@@ -98,14 +100,18 @@ export class Members {
     this.#renew(this.#points, false);
   }
 
-  /** Shuts a peer out, until it shows something better: its interest goes, and the link unless it is needed elsewhere. */
-  expel(peer: string, reason: string): void {
-    this.#membership.forget(peer);
-    this.unlink(peer, reason);
+  /** Shuts a peer out until it shows something better; this node, of what all others tell. */
+  shutOut(peer: string, reason: string): void {
+    this.#logger.warn({ peer, space: this.#host.name, reason }, 'shut out of a granted space');
+    if (peer === this.#node.id) for (const other of this.others) this.#unlink(other.peer, reason);
+    else {
+      this.#membership.forget(peer);
+      this.#unlink(peer, reason);
+    }
   }
 
-  /** Shares the space with the peer no more. */
-  unlink(peer: string, reason: string): void {
+  /** Shares the space with the peer no more: its interest goes, and the link unless it is needed elsewhere. */
+  #unlink(peer: string, reason: string): void {
     this.#links.unshare(peer, this.#spaceId);
     const link = this.#links.get(peer);
     if (link?.spaces.size !== 0) return;
@@ -162,9 +168,12 @@ export class Members {
     this.#membership.markDead(peer, this.#links.now());
   }
 
-  /** A member that fell silent is linked again. */
+  /** A member that fell silent is linked again: so may be others, which are tried at once. */
   alive(peer: string): void {
-    this.#membership.markAlive(peer, this.#links.now());
+    if (!this.#membership.markAlive(peer, this.#links.now())) return;
+    for (const link of this.#links) {
+      if (link.kind === 'dead' && link.spaces.has(this.#spaceId)) link.moved();
+    }
   }
 
   /** Whether this node is the one to act where one member has to: the same one at all that see the same members. */
@@ -200,7 +209,7 @@ export class Members {
     const sealed = openIfUsable('member-record', bytes, nowMs);
     if (sealed === undefined) return false;
     const { peer, spaceId } = sealed.record;
-    if (spaceId !== this.#spaceId) throw new RecordError('malformed', 'a member record of another space');
+    if (spaceId !== this.#spaceId) throw new RecordError('foreign', 'a member record of another space');
     if (peer === this.#node.id) return this.#onOwn(sealed.record);
     // Whoever is known may leave, also when its grants have ended meanwhile.
     if (!(sealed.record.left && this.has(peer)) && !this.#host.grants.admits(sealed.record)) return false;
@@ -220,10 +229,12 @@ export class Members {
         this.#host.deserted.left(before);
         return true;
       case 'full':
-        this.#logger.warn({ peer, space: this.#spaceId }, 'member not taken in: there are too many');
+        this.#refuse('flood', from?.peer ?? peer, `${peer} is no member: there are too many`);
         return false;
       case 'stale':
         if (from?.peer === peer && sealed.record.left) this.#retell(peer);
+        else if (from !== undefined)
+          this.#refuse('outdated', from.peer, `the record of ${peer}: a later one is known`);
         return false;
       case 'known':
         return false;
@@ -245,6 +256,10 @@ export class Members {
   #share(peer: string): void {
     const link = this.#links.share(peer, this.#spaceId);
     if (link?.session !== undefined) this.#host.linked(link);
+  }
+
+  #refuse(refused: RefusalCause, peer: string, cause: string): void {
+    this.#host.grants.refusals.add(refused, { peer, cause });
   }
 
   /** Others remember this node from an earlier start: only a later sequence takes precedence. */

@@ -18,13 +18,14 @@ export async function formerNeighbours({ peerStore }: Libp2p): Promise<readonly 
   return marked.slice(0, MAX_FORMER_NEIGHBOURS);
 }
 
-/** Dials them once, in the background: so the node is in the overlay again, if any of them is. */
+/** Dials them in the background: so the node is in the overlay again, if any of them is. */
 export function returnTo(
   neighbours: readonly Peer[],
   { libp2p, routing }: { readonly libp2p: Libp2p; readonly routing: LiveRoutingTable },
   logger: Logger,
 ): void {
   for (const { id } of neighbours) {
+    routing.lost(id);
     libp2p
       .dial(id, { signal: timeLimit(DIAL_TIMEOUT_MS) })
       .then(() => routing.admit(id))

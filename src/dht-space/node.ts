@@ -3,7 +3,7 @@ import { noise } from '@chainsafe/libp2p-noise';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { identify } from '@libp2p/identify';
 import type { Ed25519PrivateKey, PeerId } from '@libp2p/interface';
-import type { KadDHT } from '@libp2p/kad-dht';
+import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import type { Ping } from '@libp2p/ping';
 import { ping } from '@libp2p/ping';
@@ -14,12 +14,16 @@ import type { Libp2p } from 'libp2p';
 import { createLibp2p } from 'libp2p';
 import type { Logger } from '../overlay/index.js';
 import { BoundedDatastore } from './bounded-datastore.js';
+import { withFewerPings } from './fewer-pings.js';
 import * as limits from './limits.js';
 import { LiveRoutingTable } from './live-routing-table.js';
 import { formerNeighbours, returnTo } from './neighbours.js';
+import { noiseCrypto } from './noise-crypto.js';
 import type { OverlayStore } from './overlay-store.js';
 import type { ReachabilityOptions } from './reachability.js';
 import { Reachability } from './reachability.js';
+import { Refusals } from './refusals.js';
+import { countedConnections, countedHandshakes, refuseInDht } from './unseen-refusals.js';
 
 const DHT_PROTOCOL = '/xspace/kad/1.0.0';
 
@@ -39,6 +43,7 @@ export async function startOverlayNode(options: OverlayNodeOptions): Promise<Ove
   const privateKey = options.privateKey ?? (await generateKeyPair('Ed25519'));
   const { reachability: how = {}, logger } = options;
   const reachability = new Reachability(how, logger);
+  const refusals = new Refusals(logger);
   const { transport, peerDiscovery, addressSorter, connectionGater, services } = reachability.init;
   const libp2p = await createLibp2p({
     privateKey,
@@ -48,7 +53,7 @@ export async function startOverlayNode(options: OverlayNodeOptions): Promise<Ove
     transports: [tcp(), transport],
     peerDiscovery,
     connectionGater,
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [countedHandshakes(noise({ crypto: noiseCrypto }), refusals)],
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: limits.MAX_STREAM_WINDOW_BYTES } })],
     // Addresses would be forgotten after an hour, connected or not, and seeds could hand out nobody.
     peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: Number.POSITIVE_INFINITY },
@@ -64,7 +69,13 @@ export async function startOverlayNode(options: OverlayNodeOptions): Promise<Ove
       reconnectRetries: 0,
       addressSorter,
     },
-    services: { identify: identify(), ping: ping(), dht: kadDHT(dhtOptions()), ...services },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      dht: (components: KadDHTComponents) => kadDHT(dhtOptions())(withFewerPings(components)),
+      countedConnections: countedConnections(refusals),
+      ...services,
+    },
   });
   const neighbours = await formerNeighbours(libp2p);
   try {
@@ -73,7 +84,7 @@ export async function startOverlayNode(options: OverlayNodeOptions): Promise<Ove
     await libp2p.stop();
     throw new Error(`the overlay cannot start: ${reasonsOf(cause)}`, { cause });
   }
-  const node = new OverlayNode(libp2p, privateKey, reachability, logger);
+  const node = new OverlayNode(libp2p, privateKey, { reachability, refusals, logger });
   reachability.started(libp2p, (peer) => node.routing.admit(peer));
   // libp2p enters a node's own addresses a second after the start. Without them it names itself to nobody.
   await libp2p.peerStore.patch(libp2p.peerId, { multiaddrs: libp2p.getMultiaddrs() });
@@ -142,14 +153,19 @@ export class OverlayNode {
   /** The peer id as a string. */
   readonly id: string;
   readonly routing: LiveRoutingTable;
+  /** What peers did that is refused. */
+  readonly refusals: Refusals;
   readonly #reachability: Reachability;
 
   /** @internal Use `startOverlayNode`. */
   constructor(
     libp2p: Libp2p<{ ping: Ping; dht: KadDHT }>,
     privateKey: Ed25519PrivateKey,
-    reachability: Reachability,
-    logger: Logger,
+    {
+      reachability,
+      refusals,
+      logger,
+    }: { readonly reachability: Reachability; readonly refusals: Refusals; readonly logger: Logger },
   ) {
     this.libp2p = libp2p;
     this.dht = libp2p.services.dht;
@@ -157,7 +173,9 @@ export class OverlayNode {
     this.peerId = libp2p.peerId;
     this.id = libp2p.peerId.toString();
     this.routing = new LiveRoutingTable(libp2p, logger);
+    this.refusals = refusals;
     this.#reachability = reachability;
+    refuseInDht(this.dht, refusals);
   }
 
   /** Where others reach this node: multiaddrs with `/p2p/…`, at most MAX_ADDRESSES_PER_MEMBER. */

@@ -6,6 +6,7 @@ import type { Link } from './link.js';
 import type { LinkSession } from './link-session.js';
 import type { DhtPoint } from './point.js';
 import { PointAccess } from './point-access.js';
+import { PeerFault } from './refusals.js';
 
 type ParticipantState =
   | { readonly kind: 'absent' }
@@ -88,20 +89,20 @@ export class Participant {
       for (const interest of this.#interest.values()) point.learnInterest(this, interest);
   }
 
-  /** A message that the other side published to the point. */
-  receive(sequence: number, content: Content): void {
+  /** A message that the other side published to the point. False where it is not let in, or this node takes no part. */
+  receive(sequence: number, content: Content): boolean {
     const point = this.#point;
-    if (point === undefined) return;
+    if (point === undefined) return false;
     if (!this.access.mayPublish(content.routingKey)) {
       point.refuseMessage(this, content);
-      return;
+      return true;
     }
     this.#identity.epoch = this.link.remoteEpoch;
     this.#identity.sequence = sequence;
     // The keys of CC are in the header, which nobody here reads.
     const checked = this.access.publishesEverything ? content : { ...content, keyAlone: true };
-    if (!point.takeIn(this.#identity, checked)) return;
-    this.receivedMessages += 1;
+    if (point.takeIn(this.#identity, checked)) this.receivedMessages += 1;
+    return true;
   }
 
   /** Replaces or changes the interest. @throws Error when the result is not what the other side says it is */
@@ -127,7 +128,7 @@ export class Participant {
     const key = interestKey(interest);
     if (this.#interest.has(key)) return;
     const limit = this.type === 'direct' ? MAX_SECRET_KEYS : MAX_TOLD_PATTERNS;
-    if (this.#interest.size >= limit) throw new Error(`more than ${limit} patterns`);
+    if (this.#interest.size >= limit) throw new PeerFault('flood', `more than ${limit} patterns`);
     this.link.points.holdInterest(sizeOf(key));
     this.#interest.set(key, interest);
     this.#digest ^= interestDigest(interest);

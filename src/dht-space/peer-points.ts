@@ -2,6 +2,7 @@ import { MAX_INTEREST_BYTES_PER_LINK, MAX_NAME_BYTES, MAX_POINTS_PER_LINK } from
 import type { Link } from './link.js';
 import { Participant } from './participant.js';
 import { spaceIdFromBytes } from './records.js';
+import { PeerFault } from './refusals.js';
 
 /** The points of one peer, as far as it told of them: its part in each, and the numbers that its messages name them by. */
 export class PeerPoints implements Iterable<Participant> {
@@ -26,7 +27,8 @@ export class PeerPoints implements Iterable<Participant> {
   /** The peer as a participant of a point. @throws Error when the name is too long, or there are too many points */
   obtain(spaceId: Uint8Array, name: string): Participant {
     const nameBytes = Buffer.byteLength(name);
-    if (nameBytes > MAX_NAME_BYTES) throw new Error(`the name of a point has ${nameBytes} bytes`);
+    if (nameBytes > MAX_NAME_BYTES)
+      throw new PeerFault('oversize', `the name of a point has ${nameBytes} bytes`);
     const id = spaceIdFromBytes(spaceId);
     const known = this.get(id, name);
     if (known !== undefined) return known;
@@ -50,7 +52,7 @@ export class PeerPoints implements Iterable<Participant> {
   /** Books memory for interest; a negative number releases it. @throws Error when the peer tells of too much */
   holdInterest(bytes: number): void {
     if (this.#interestBytes + bytes > MAX_INTEREST_BYTES_PER_LINK) {
-      throw new Error(`more than ${MAX_INTEREST_BYTES_PER_LINK} bytes of interest`);
+      throw new PeerFault('flood', `more than ${MAX_INTEREST_BYTES_PER_LINK} bytes of interest`);
     }
     this.#interestBytes += bytes;
   }
@@ -79,7 +81,7 @@ export class PeerPoints implements Iterable<Participant> {
       this.#participants.delete(key);
     }
     if (Math.max(this.#byNumber.size, this.#participants.size) >= MAX_POINTS_PER_LINK) {
-      throw new Error(`more than ${MAX_POINTS_PER_LINK} points`);
+      throw new PeerFault('flood', `more than ${MAX_POINTS_PER_LINK} points`);
     }
   }
 }

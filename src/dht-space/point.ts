@@ -42,6 +42,11 @@ export interface PointHost {
   readonly grants: SpaceGrants;
 }
 
+type State =
+  | { readonly name: 'active' | 'withdrawn' }
+  /** Lost against another definition. */
+  | { readonly name: 'conflicted'; readonly reason: string };
+
 /** This node's part in a point of a `dht` space: what it wants, told to the others; what they want, kept to. */
 export class DhtPoint implements Outward {
   readonly definition: PointDefinition;
@@ -53,7 +58,7 @@ export class DhtPoint implements Outward {
   readonly #wanted: InterestTable<Participant>;
   readonly #advertised: AdvertisedInterest;
   readonly #told: ToldInterest;
-  #state: 'active' | 'withdrawn' = 'active';
+  #state: State = { name: 'active' };
   /** Sessions in which this node has attached to the point. */
   readonly #attached = new Map<Link, LinkSession>();
   readonly #seen = new SeenMessages();
@@ -79,6 +84,11 @@ export class DhtPoint implements Outward {
       : new InterestTable(type);
     this.#advertised = new AdvertisedInterest(type, ...(isSecret ? [MAX_SECRET_KEYS] : []));
     this.#told = new ToldInterest((interest) => this.#encode(interest), CONTROL_PART_BYTES);
+  }
+
+  /** Why this node takes no part in it any more, although its aliases are there; undefined: it does. */
+  get conflict(): string | undefined {
+    return this.#state.name === 'conflicted' ? this.#state.reason : undefined;
   }
 
   // --- messages ---
@@ -119,7 +129,7 @@ export class DhtPoint implements Outward {
 
   /** The other side of a link takes part in the point. */
   admit(participant: Participant): void {
-    if (this.#state === 'withdrawn') return;
+    if (this.#state.name !== 'active') return;
     const { peer } = participant.link;
     participant.access = this.#host.grants.accessOf(peer, this.definition.name);
     if (!participant.access.mayAttach) {
@@ -164,7 +174,7 @@ export class DhtPoint implements Outward {
 
   /** Tells the other side of the link that this node takes part, and what it wants. */
   attachTo(link: Link, session: LinkSession): void {
-    if (this.#state === 'withdrawn') return;
+    if (this.#state.name !== 'active') return;
     for (const [other, ended] of this.#attached) if (other.session !== ended) this.#attached.delete(other);
     this.#attached.set(link, session);
     const { name: point, type } = this.definition;
@@ -252,6 +262,7 @@ export class DhtPoint implements Outward {
   /** Another definition of the name has won: no more traffic. */
   conflicted(reason: string): void {
     this.#withdraw();
+    this.#state = { name: 'conflicted', reason };
     this.local.conflicted(reason);
   }
 
@@ -262,7 +273,7 @@ export class DhtPoint implements Outward {
   }
 
   #withdraw(): void {
-    this.#state = 'withdrawn';
+    this.#state = { name: 'withdrawn' };
     for (const [link, session] of this.#attached) {
       if (link.session === session) session.sendChange((number) => ({ detach: { number, id: this.number } }));
     }

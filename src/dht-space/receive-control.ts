@@ -5,15 +5,16 @@ import { MAX_POINTS_PER_LINK } from './limits.js';
 import type { Link } from './link.js';
 import type { LinkSession } from './link-session.js';
 import { spaceIdFromBytes, spaceIdToBytes } from './records.js';
+import { PeerFault } from './refusals.js';
 import type { DhtSpace } from './space.js';
-import type { Attach, Control, Detach, Interest, Members, Synced } from './wire/control.js';
+import type { Attach, Control, Definitions, Detach, Interest, Members, Synced } from './wire/control.js';
 
 /**
  * What peers say about spaces and points, brought to the spaces of this node.
  *
  * @param spaces by space id
  * @param tombstoneOf the owner's word that the space was deleted, as signed
- * @throws Error when a peer says what it may not; its session is to end
+ * @throws PeerFault when a peer says what it may not; its session is to end
  */
 export function receiveControl(
   link: Link,
@@ -24,9 +25,8 @@ export function receiveControl(
   const { session } = link;
   if (session === undefined) return;
   if (message.members !== undefined) onMembers(link, session, message.members, spaces, tombstoneOf);
-  else if (message.definitions !== undefined) {
-    spaces.get(spaceIdFromBytes(message.definitions.spaceId))?.onDefinitions(link, message.definitions);
-  } else if (message.synced !== undefined) onSynced(link, session, message.synced);
+  else if (message.definitions !== undefined) onDefinitions(link, message.definitions, spaces);
+  else if (message.synced !== undefined) onSynced(link, session, message.synced);
   else if (message.attach !== undefined) onAttach(link, session, message.attach, spaces);
   else if (message.interest !== undefined) onInterest(session, message.interest);
   else if (message.detach !== undefined) onDetach(session, message.detach);
@@ -41,10 +41,10 @@ function onMembers(
 ): void {
   const spaceId = spaceIdFromBytes(message.spaceId);
   const space = spaces.get(spaceId);
-  space?.members.learn(message.records, link);
+  if (space !== undefined) faultsAbout(space, () => space.members.learn(message.records, link));
   if (space === undefined || !space.grants.isOpenTo(link.peer)) {
     if (message.digest.length > 0)
-      space?.grants.refusals.add('link', { peer: link.peer, cause: 'asks for members' });
+      space?.grants.refusals.add('stranger', { peer: link.peer, cause: 'asks for members' });
     // Nothing to tell about a space that this node is not in, or that the other side is not let into: it sees no
     // difference. That nobody is in it any more, everybody may know.
     const manifest = space === undefined ? tombstoneOf(spaceId) : undefined;
@@ -56,6 +56,20 @@ function onMembers(
   }
   space.members.answer(session, message);
   if (link.spaces.has(spaceId)) space.syncWith(link);
+}
+
+function onDefinitions(link: Link, message: Definitions, spaces: ReadonlyMap<string, DhtSpace>): void {
+  const space = spaces.get(spaceIdFromBytes(message.spaceId));
+  if (space !== undefined) faultsAbout(space, () => space.onDefinitions(link, message));
+}
+
+/** What is wrong with what is handed over for a space counts with the space. */
+function faultsAbout(space: DhtSpace, learn: () => void): void {
+  try {
+    learn();
+  } catch (error) {
+    throw PeerFault.of(error, space.grants.refusals);
+  }
 }
 
 /** What the other side did not tell anew in this session, it does not take part in any more. */
@@ -77,7 +91,7 @@ function onAttach(
   const participant = link.points.obtain(bytes, point);
   if (!isPointType(type)) throw new Error(`point '${point}' is of no known type`);
   if (session.attached.size >= MAX_POINTS_PER_LINK)
-    throw new Error(`more than ${MAX_POINTS_PER_LINK} points`);
+    throw new PeerFault('flood', `more than ${MAX_POINTS_PER_LINK} points`);
   participant.attach(session, type);
   session.attached.set(id, participant);
   spaces.get(participant.spaceId)?.attached(participant);

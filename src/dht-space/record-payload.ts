@@ -8,6 +8,7 @@ import {
   MAX_NAME_BYTES,
   MAX_POINTS_PER_MEMBER,
   MEMBER_VALIDITY_MS,
+  POINT_TOMBSTONE_VALIDITY_MS,
   POINT_VALIDITY_MS,
 } from './limits.js';
 import type {
@@ -28,7 +29,8 @@ const ACCESS = ['open', 'granted'] as const;
 
 /** How one kind of record is written, read and checked. The signer stands in for the field that names it. */
 interface Format<R extends SpaceRecord> {
-  readonly validityMs: number;
+  /** How long it is good for, at most. */
+  validityMs(record: R): number;
   signer(record: R): string;
   encode(record: R): Uint8Array;
   decode(payload: Uint8Array, signer: string): R;
@@ -37,7 +39,7 @@ interface Format<R extends SpaceRecord> {
 }
 
 const MANIFEST: Format<SpaceManifest> = {
-  validityMs: MANIFEST_VALIDITY_MS,
+  validityMs: () => MANIFEST_VALIDITY_MS,
   signer: (record) => record.owner,
   encode: (record) =>
     ManifestMessage.encode({
@@ -47,17 +49,18 @@ const MANIFEST: Format<SpaceManifest> = {
     }),
   decode(payload, owner) {
     const message = ManifestMessage.decode(payload);
-    const { space, createdMs, access, sequence, expiresMs, deleted, revocations } = message;
+    const { space, generation, createdMs, access, sequence, expiresMs, deleted, revocations } = message;
     const word = ACCESS[access - 1];
     if (word === undefined) throw unknownValue('access', access);
     return {
       kind: 'space-manifest',
-      ...{ space, owner, createdMs, access: word, sequence, expiresMs, deleted },
+      ...{ space, owner, generation, createdMs, access: word, sequence, expiresMs, deleted },
       ...(revocations.length > 0 && { revocations }),
     };
   },
   check(record) {
     checkName('space', record.space);
+    checkCount('generation', record.generation);
     checkCount('createdMs', record.createdMs);
     for (const { grant, expiresMs } of record.revocations ?? []) {
       checkName('revocations', grant);
@@ -67,7 +70,7 @@ const MANIFEST: Format<SpaceManifest> = {
 };
 
 const POINT: Format<PointRecord> = {
-  validityMs: POINT_VALIDITY_MS,
+  validityMs: ({ deleted }) => (deleted ? POINT_TOMBSTONE_VALIDITY_MS : POINT_VALIDITY_MS),
   signer: (record) => record.author,
   encode(record) {
     const spaceId = Uint8Array.from(spaceIdToBytes(record.spaceId));
@@ -104,7 +107,7 @@ const POINT: Format<PointRecord> = {
 };
 
 const MEMBER: Format<MemberRecord> = {
-  validityMs: MEMBER_VALIDITY_MS,
+  validityMs: () => MEMBER_VALIDITY_MS,
   signer: (record) => record.peer,
   encode(record) {
     const spaceId = Uint8Array.from(spaceIdToBytes(record.spaceId));
@@ -180,7 +183,7 @@ export function checkTimes(record: SpaceRecord, now: number): void {
     throw new RecordError('not-yet-valid', `created ${created - now} ms in the future`);
   }
   const remainingMs = record.expiresMs - now;
-  if (remainingMs > format(record.kind).validityMs + MAX_CLOCK_SKEW_MS) {
+  if (remainingMs > format(record.kind).validityMs(record) + MAX_CLOCK_SKEW_MS) {
     throw new RecordError('not-yet-valid', `good for ${remainingMs} ms, which is too long`);
   }
 }

@@ -65,7 +65,7 @@ export class RecordValidator<K extends ClaimKind> {
     const offered = decodeClaims(this.rules, value, this.#clock());
     if (offered.length === 0) throw new RecordError('expired', 'all claims have expired');
     if (offered.some(({ record }) => this.rules.keyOf(record) !== key)) {
-      throw new RecordError('malformed', 'the record belongs under another key');
+      throw new RecordError('foreign', 'the record belongs under another key');
     }
     this.learn(key, offered);
     if (purpose === 'store' && !sameClaims(mergeClaims(this.rules, offered), this.claims(key))) {

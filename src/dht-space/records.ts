@@ -6,17 +6,19 @@ import { RecordError, signEnvelope, verifyEnvelope } from './envelope.js';
 import { MAX_CLOCK_SKEW_MS, MAX_SIGNED_RECORD_BYTES } from './limits.js';
 import { checkTimes, decodePayload, encodePayload, payloadTypeOf, signerOf } from './record-payload.js';
 
-/** A space exists, says its owner. The id of a space is `spaceIdOf(space, owner)`. */
+/** A space exists, says its owner. Its id is {@link spaceIdOf} it. */
 export interface SpaceManifest {
   readonly kind: 'space-manifest';
   readonly space: string;
   /** Peer id of the owner, who is the signer. */
   readonly owner: string;
+  /** How often the space was deleted and declared anew: it is another space each time. */
+  readonly generation: number;
   readonly createdMs: number;
   readonly access: 'open' | 'granted';
   readonly sequence: number;
   readonly expiresMs: number;
-  /** The owner has deleted the space; the manifest stays as a tombstone until it expires. */
+  /** The owner has deleted this generation of the space; the manifest stays as a tombstone until it expires. */
   readonly deleted: boolean;
   /** Of a granted space: grants that count no more. Left out where there are none. */
   readonly revocations?: readonly Revocation[];
@@ -38,6 +40,7 @@ export interface PointRecord {
   readonly type: PointType;
   /** The point's arguments as canonical JSON; equal arguments have equal texts. */
   readonly arguments: string;
+  /** Of a deleted point: when it was deleted. */
   readonly createdMs: number;
   /** Peer id of the signer. */
   readonly author: string;
@@ -45,7 +48,7 @@ export interface PointRecord {
   readonly expiresMs: number;
   /** The last participant has left; the name is free again. */
   readonly closed: boolean;
-  /** Somebody deleted the point for everybody, participants or not; closed as well. */
+  /** Somebody deleted the point for everybody: what was defined by this name until then is void. Closed as well. */
   readonly deleted: boolean;
   /** In a granted space: what lets the author sign this. Left out where that is the owner. */
   readonly grant?: string;
@@ -134,12 +137,16 @@ export function isLive(record: SpaceRecord, now: number): boolean {
 }
 
 /**
- * Names are labels, keys are identity: SHA-256 over the domain, the space's name and its owner's peer id, each
- * preceded by its length in bytes as a 32-bit big-endian number. Lower-case hex.
+ * Names are labels, keys are identity: SHA-256 over the domain, the space's name, its owner's peer id, and the generation
+ * in decimal unless it is 0, each preceded by its length in bytes as a 32-bit big-endian number. Lower-case hex.
  */
-export function spaceIdOf(space: string, owner: string): string {
+export function spaceIdOf({
+  space,
+  owner,
+  generation,
+}: Pick<SpaceManifest, 'space' | 'owner' | 'generation'>): string {
   const hash = createHash('sha256');
-  for (const part of ['xspace-space-id', space, owner]) {
+  for (const part of ['xspace-space-id', space, owner, ...(generation > 0 ? [`${generation}`] : [])]) {
     const length = Buffer.alloc(4);
     length.writeUInt32BE(Buffer.byteLength(part));
     hash.update(length).update(part);
@@ -152,17 +159,31 @@ export function sameDefinition(a: PointRecord, b: PointRecord): boolean {
   return a.type === b.type && a.arguments === b.arguments;
 }
 
+/** Records of one point name that renew each other: one definition, or the deletion of all of them. */
+export function renewsPoint(a: PointRecord, b: PointRecord): boolean {
+  if (a.deleted || b.deleted) return a.deleted === b.deleted;
+  return a.createdMs === b.createdMs && sameDefinition(a, b);
+}
+
+/** Whether a record of a point name counts no more, because the name was deleted since it was defined. */
+export function isVoid(record: PointRecord, tombstone: PointRecord): boolean {
+  return tombstone.deleted && !record.deleted && record.createdMs <= tombstone.createdMs;
+}
+
 /**
  * Which of two records of one point name holds, the same on every node: below 0 when it is `a`. Renewals of one
  * definition go by sequence. Definitions that compete go by age, whoever signed the renewal; one that was closed
- * loses against any that was not.
+ * loses against any that was not. A deletion holds against everything that was defined before it.
  */
 export function comparePoints(a: PointRecord, b: PointRecord): number {
-  if (sameDefinition(a, b) && a.createdMs === b.createdMs) {
-    if (a.deleted !== b.deleted) return a.deleted ? -1 : 1;
+  if (renewsPoint(a, b)) {
+    if (a.createdMs !== b.createdMs) return b.createdMs - a.createdMs;
     return b.sequence - a.sequence || Number(b.closed) - Number(a.closed) || compareText(a.author, b.author);
   }
+  if (isVoid(b, a)) return -1;
+  if (isVoid(a, b)) return 1;
   return (
+    Number(a.deleted) - Number(b.deleted) ||
     Number(a.closed) - Number(b.closed) ||
     a.createdMs - b.createdMs ||
     compareText(a.type, b.type) ||
@@ -174,9 +195,10 @@ export function preferred(a: PointRecord, b: PointRecord): PointRecord {
   return comparePoints(a, b) <= 0 ? a : b;
 }
 
-/** Which of two manifests of one space name comes first: renewals by sequence, then what exists, owners by age. */
+/** Which of two manifests of one space name comes first: the owner's last word; then what exists, owners by age. */
 export function compareManifests(a: SpaceManifest, b: SpaceManifest): number {
-  if (a.owner === b.owner) return b.sequence - a.sequence || b.expiresMs - a.expiresMs;
+  if (a.owner === b.owner)
+    return b.generation - a.generation || b.sequence - a.sequence || b.expiresMs - a.expiresMs;
   return Number(a.deleted) - Number(b.deleted) || a.createdMs - b.createdMs || compareText(a.owner, b.owner);
 }
 

@@ -84,6 +84,11 @@ export class SeedDialer {
     throw new SpaceError('not-found', `${noSeed}${triedText(known)}`, { cause: signal?.reason });
   }
 
+  /** Peer ids of the seeds that answer. */
+  get reached(): readonly string[] {
+    return [...this.#seeds.values()].flatMap(({ state }) => (state.is === 'reached' ? [state.peer] : []));
+  }
+
   /** The seeds that could not be reached, each with its cause, for people; empty when all were. */
   unreached(seeds: readonly Multiaddr[]): string {
     const known = seeds.flatMap((address) => this.#seeds.get(address.toString()) ?? []);

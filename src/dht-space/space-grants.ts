@@ -1,17 +1,16 @@
-import type { Logger } from '../overlay/index.js';
 import { SpaceError } from '../overlay/index.js';
 import { Authority } from './authority.js';
 import type { Grant } from './grant.js';
 import { MAX_GRANTS_PER_MEMBER } from './limits.js';
 import { PointAccess } from './point-access.js';
 import type { MemberRecord, PointRecord, Revocation, SpaceManifest } from './records.js';
-import { Refusals } from './refusals.js';
+import type { Refusals } from './refusals.js';
 
 export interface SpaceGrantsOptions {
   /** This node's peer id. */
   readonly self: string;
   readonly now: () => number;
-  readonly logger: Logger;
+  readonly refusals: Refusals;
   /** What another member shows. */
   readonly tokensOf: (peer: string) => readonly string[];
 }
@@ -34,7 +33,7 @@ export class SpaceGrants {
   #rendezvous: string | undefined;
 
   constructor({ space, owner, access, revocations = [] }: SpaceManifest, options: SpaceGrantsOptions) {
-    this.refusals = new Refusals(options.logger, space);
+    this.refusals = options.refusals;
     this.#owner = owner;
     this.#self = options.self;
     this.#tokensOf = options.tokensOf;
@@ -123,6 +122,16 @@ export class SpaceGrants {
     const cause = `no grant that counts to ${deleted ? 'delete' : 'define'} it`;
     this.refusals.add('definition', { peer, point, cause });
     return false;
+  }
+
+  /** The same of one that was taken in before. */
+  stillDefines(record: PointRecord): boolean {
+    return this.#authority?.mayDefine(record) ?? true;
+  }
+
+  /** Whether this node's word is to take the place of the author's, who may lose its right: that of the owner lasts. */
+  outlasts({ deleted, author }: PointRecord): boolean {
+    return this.isGranted && deleted && this.#owner === this.#self && author !== this.#self;
   }
 
   /** A definition with what lets this node sign it; undefined where it may not. */

@@ -4,7 +4,7 @@ import { assertSamePoint, SpaceError } from '../overlay/index.js';
 import { aborted } from './aborted.js';
 import { allLinked } from './all-linked.js';
 import type { DefinitionsHost } from './definitions.js';
-import { conflictBetween, Definitions } from './definitions.js';
+import { Definitions } from './definitions.js';
 import type { DesertedHost } from './deserted-points.js';
 import { DesertedPoints } from './deserted-points.js';
 import type { Directory, PointDirectory } from './directory.js';
@@ -12,20 +12,22 @@ import { MEMBERS_ONLY } from './directory.js';
 import { Discovery } from './discovery.js';
 import type { Grant } from './grant.js';
 import { HeldManifest } from './held-manifest.js';
-import { CONTROL_PART_BYTES } from './limits.js';
+import { ANTI_ENTROPY_INTERVAL_MS, CONTROL_PART_BYTES } from './limits.js';
 import type { Link } from './link.js';
-import type { LinkSession } from './link-session.js';
 import type { Links } from './links.js';
 import type { MembersHost } from './members.js';
 import { Members } from './members.js';
 import type { OverlayNode } from './node.js';
+import { OwnPoints } from './own-points.js';
 import type { Participant } from './participant.js';
 import { inParts } from './parts.js';
-import type { PointHost } from './point.js';
-import { DhtPoint } from './point.js';
+import type { DhtPoint, PointHost } from './point.js';
 import type { PointRecord, Revocation, Sealed, SpaceManifest } from './records.js';
 import { spaceIdOf, spaceIdToBytes } from './records.js';
 import { SpaceGrants } from './space-grants.js';
+import { SpaceSessions } from './space-sessions.js';
+import type { SpaceStatus } from './space-status.js';
+import { spaceStatus } from './space-status.js';
 import type { Definitions as DefinitionsMessage, FoundSpace } from './wire/control.js';
 
 export interface SpaceEnvironment {
@@ -56,35 +58,41 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
   /** Who may do what here. */
   readonly grants: SpaceGrants;
   readonly #environment: SpaceEnvironment;
+  readonly #sessions: SpaceSessions;
   readonly #pointDirectory: PointDirectory;
   readonly #manifest: HeldManifest;
-  readonly #definitions: Definitions;
-  readonly #points = new Map<string, DhtPoint>();
+  readonly definitions: Definitions;
+  /** Those that this node has aliases of. */
+  readonly points: OwnPoints;
   readonly deserted: DesertedPoints;
   /** A declared space is held by its handle, also without points. */
   declared = false;
   /** Joins under way. */
   #joining = 0;
   #state: 'member' | 'gone' = 'member';
+  #reviewedMs = 0;
 
   constructor(manifest: Sealed<SpaceManifest>, environment: SpaceEnvironment) {
     this.name = manifest.record.space;
     this.owner = manifest.record.owner;
-    this.spaceId = spaceIdOf(this.name, this.owner);
+    this.spaceId = spaceIdOf(manifest.record);
     this.self = environment.node.id;
     this.#environment = environment;
-    this.#manifest = new HeldManifest(manifest, () => this.#manifestChanged());
+    const forgotten = (revocations: readonly Revocation[]) => void this.revoke(revocations);
+    this.#manifest = new HeldManifest(manifest, () => this.#manifestChanged(), forgotten);
     this.grants = new SpaceGrants(manifest.record, {
       self: this.self,
       now: environment.links.now,
-      logger: environment.logger,
+      refusals: environment.links.refusals.of(this.name),
       tokensOf: (peer) => this.members.grantsOf(peer),
     });
     this.#pointDirectory = this.grants.isGranted ? MEMBERS_ONLY : environment.directory;
     this.members = new Members(this.spaceId, environment, this);
+    this.points = new OwnPoints(this, environment);
+    this.#sessions = new SpaceSessions(this.spaceId, environment.links);
     this.discovery = new Discovery(this, environment);
-    this.#definitions = new Definitions(this, { ...environment, directory: this.#pointDirectory });
-    this.deserted = new DesertedPoints(this, this.#definitions);
+    this.definitions = new Definitions(this, { ...environment, directory: this.#pointDirectory });
+    this.deserted = new DesertedPoints(this, this.definitions);
   }
 
   /** What the DHT knows members by: in a granted space, a secret of theirs. */
@@ -94,6 +102,10 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
 
   get manifest(): Sealed<SpaceManifest> {
     return this.#manifest.sealed;
+  }
+
+  get #lastWord(): Uint8Array {
+    return (this.tombstone ?? this.manifest).bytes;
   }
 
   /** The owner's word that it was deleted; undefined: it was not, as far as this node knows. */
@@ -113,20 +125,25 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
     this.discovery.begin();
   }
 
+  status(): SpaceStatus {
+    return spaceStatus(this, this.#environment.links);
+  }
+
   /** What a newcomer is handed, as far as it goes into so many octets: members first, who know the rest. */
   found(limitBytes: number): FoundSpace {
     const leftBytes = limitBytes - this.manifest.bytes.length;
     const [members = []] = inParts(this.members.records, recordBytes, leftBytes / 2);
     const memberBytes = members.reduce((sum, record) => sum + recordBytes(record), 0);
-    const [points = []] = inParts(this.#definitions.records, recordBytes, leftBytes - memberBytes);
+    const [points = []] = inParts(this.definitions.records, recordBytes, leftBytes - memberBytes);
     return { manifest: this.manifest.bytes, members, points };
   }
 
   /** What another member handed over, or told since. @throws RecordError when it is no signed record of this space */
   learn(found: FoundSpace): void {
-    if (found.manifest.length > 0) this.#manifest.learn(found.manifest, this.#environment.links.now());
+    const { manifest } = found;
+    if (manifest.length > 0 && !this.#manifest.learn(manifest, this.#environment.links.now())) return;
     this.members.learn(found.members);
-    this.#definitions.learn(found.points);
+    this.definitions.learn(found.points);
   }
 
   // --- joining and leaving points ---
@@ -134,27 +151,34 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
   /**
    * Joins the point, which is defined where it does not exist yet.
    *
-   * @throws SpaceError `conflict`; `not-found` when the space was deleted meanwhile; `refused` when this node is in too
+   * @param definedMs when the one was defined that an earlier start of this node was in; undefined: any
+   * @throws SpaceError `conflict`; `not-found` when the space was deleted meanwhile, or the point of before; `refused` when this node is in too
    * many points
    */
   async takePart(
     wanted: PointDefinition,
     receiver: PointReceiver,
     signal: AbortSignal,
+    definedMs?: number,
   ): Promise<{ point: DhtPoint; session: PointSession }> {
     this.#joining += 1;
     try {
       const access = this.grants.accessOf(this.self, wanted.name);
       if (!access.mayAttach) throw this.grants.refusal(wanted.name, 'take part');
-      let point = this.#points.get(wanted.name);
+      let point = this.points.get(wanted.name);
       if (point === undefined) {
-        const record = await this.#definitions.define(wanted, signal);
+        const record = await this.definitions.define(wanted, signal, definedMs);
         if (this.gone) throw new SpaceError('not-found', `space '${this.name}' was left meanwhile`);
         // Two aliases of one point may be declared at the same time.
-        point = this.#points.get(wanted.name) ?? this.#open(wanted, record);
+        point = this.points.get(wanted.name) ?? this.#open(wanted, record, definedMs);
       }
       assertSamePoint(this.name, point.definition, wanted);
       return { point, session: point.local.join(receiver) };
+    } catch (error) {
+      // An alias of before goes with the point that it was of.
+      if (definedMs !== undefined && this.definitions.wasDeletedSince(wanted.name, definedMs))
+        receiver.deleted(`exchange point '${wanted.name}' was deleted`);
+      throw error;
     } finally {
       this.#joining -= 1;
     }
@@ -171,16 +195,24 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
 
   async left(point: DhtPoint): Promise<void> {
     const { name } = point.definition;
-    this.#points.delete(name);
-    this.#tellPoints();
-    await this.#definitions.release(name, !this.hasParticipant(name));
+    this.points.remove(point);
+    await this.definitions.release(name, !this.hasParticipant(name));
     this.release();
   }
 
   // --- deletion ---
 
-  deleteEverywhere(point: DhtPoint): Promise<void> {
-    return this.#definitions.delete(point.definition.name);
+  async deleteEverywhere({ definition: { name } }: DhtPoint): Promise<void> {
+    if (this.definitions.isOpen(name)) await this.definitions.delete(name);
+  }
+
+  /**
+   * Deletes the point for everybody, also where this node takes no part in it.
+   *
+   * @throws SpaceError `not-found` when there is none; `refused` when this node may not
+   */
+  deletePoint(name: string): Promise<void> {
+    return this.definitions.delete(name);
   }
 
   /** Deletes the space everywhere; only its owner can. */
@@ -190,13 +222,13 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
 
   /** Leaves the space when neither a handle nor a point holds it, nor somebody who is just joining one. */
   release(): void {
-    if (!this.declared && this.#points.size === 0 && this.#joining === 0) this.leave();
+    if (!this.declared && this.points.size === 0 && this.#joining === 0) this.leave();
   }
 
   /** This node stops: every session leaves, then the node. */
   async close(): Promise<void> {
     this.declared = false;
-    await Promise.all([...this.#points.values()].map((point) => point.local.leave()));
+    await this.points.leave();
     this.leave();
   }
 
@@ -207,7 +239,8 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
     this.members.leave();
     directory.withdraw(this.meetingPlace);
     directory.releaseManifest(this.spaceId);
-    for (const name of this.#points.keys()) this.#pointDirectory.releasePoint(this.spaceId, name);
+    for (const { definition } of this.points)
+      this.#pointDirectory.releasePoint(this.spaceId, definition.name);
     this.#environment.ended(this);
   }
 
@@ -220,37 +253,49 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
 
   /** Tells the other side of a link all about this node's part, once a session. */
   syncWith(link: Link): void {
-    const { session } = link;
-    if (session === undefined || session.told.has(this.spaceId)) return;
-    session.told.add(this.spaceId);
+    const session = this.#sessions.begin(link);
+    if (session === undefined) return;
+    const manifest = this.#lastWord;
     // Revocations first: what follows is judged by them.
-    if (this.grants.isGranted) this.#sendDefinitions(session, [], true);
+    if (this.grants.isGranted) this.#sessions.tell(session, { manifest });
     this.members.syncWith(session);
-    const parts = inParts(this.#definitions.records, recordBytes, CONTROL_PART_BYTES);
-    for (const [index, points] of parts.entries()) this.#sendDefinitions(session, points, index === 0);
-    for (const point of this.#points.values()) point.attachTo(link, session);
+    for (const [index, points] of inParts(
+      this.definitions.records,
+      recordBytes,
+      CONTROL_PART_BYTES,
+    ).entries())
+      this.#sessions.tell(session, { points, ...(index === 0 && { manifest }) });
+    this.points.attachTo(link, session);
     session.sendChange((number) => ({ synced: { number, spaceId: spaceIdToBytes(this.spaceId) } }));
   }
 
   /** The other side of a link takes part in a point of the space. */
   attached(participant: Participant): void {
-    const point = this.#points.get(participant.name);
-    if (point?.definition.type === participant.type) point?.admit(participant);
-    else point?.dismiss(participant);
+    this.points.attached(participant);
+  }
+
+  /** The other side of a link publishes to a point of the space at which it is not let in. */
+  stray({ name: point, link: { peer } }: Participant): void {
+    if (!this.grants.isGranted || !this.points.takesPart(point)) return;
+    this.grants.refusals.add('message', { peer, point, cause: 'it is not let in at the point' });
   }
 
   /** @throws RecordError when a record is no signed definition of this space; the sender is to be dropped */
   onDefinitions(link: Link, definitions: DefinitionsMessage): void {
     // It says itself who signed it, and everybody may know.
-    if (definitions.manifest.length > 0)
-      this.#manifest.learn(definitions.manifest, this.#environment.links.now());
-    if (definitions.points.length === 0) return;
-    if (this.grants.isOpenTo(link.peer)) this.#definitions.learn(definitions.points);
-    else this.grants.refusals.add('link', { peer: link.peer, cause: 'definitions of no member' });
+    const { manifest, points } = definitions;
+    const outdated = (what: string) =>
+      this.grants.refusals.add('outdated', { peer: link.peer, cause: `${what}: a later one is known` });
+    if (manifest.length > 0)
+      this.#manifest.learn(manifest, this.#environment.links.now(), () => outdated('a manifest'));
+    if (points.length === 0) return;
+    if (this.grants.isOpenTo(link.peer))
+      this.definitions.learn(points, (name) => outdated(`point '${name}'`));
+    else this.grants.refusals.add('stranger', { peer: link.peer, cause: 'definitions of no member' });
   }
 
   hasParticipant(point: string): boolean {
-    return this.#points.has(point) || this.members.others.some(({ points }) => points.includes(point));
+    return this.points.takesPart(point) || this.members.others.some(({ points }) => points.includes(point));
   }
 
   tick(nowMs: number): void {
@@ -258,36 +303,31 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
     this.members.tick(nowMs);
     this.deserted.close();
     if (this.grants.isGranted) {
-      for (const name of this.#points.keys()) this.#definitions.renew(name, nowMs);
+      for (const { definition } of this.points) this.definitions.renew(definition.name, nowMs);
+      if (nowMs - this.#reviewedMs >= ANTI_ENTROPY_INTERVAL_MS) this.#reviewDefinitions();
     }
-    this.#definitions.expire(nowMs);
+    this.definitions.expire(nowMs);
     this.discovery.tick(nowMs);
   }
 
   // --- definitions ---
 
-  #open(definition: PointDefinition, record: Sealed<PointRecord> | undefined): DhtPoint {
-    try {
-      this.members.tell([...this.#points.keys(), definition.name]);
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      const text = `this node is in too many points of '${this.name}': ${reason}`;
-      throw new SpaceError('refused', text, { cause });
-    }
-    const point = new DhtPoint(definition, this.#environment.nextPointNumber(), this);
-    this.#points.set(definition.name, point);
-    if (record !== undefined) this.#definitions.keep(record);
-    for (const link of this.#environment.links) {
-      const participant = link.points.get(this.spaceId, definition.name);
-      if (participant?.type === definition.type) point.admit(participant);
-      const { session } = link;
-      if (session?.told.has(this.spaceId)) point.attachTo(link, session);
-    }
+  #open(definition: PointDefinition, sealed: Sealed<PointRecord> | undefined, definedMs?: number): DhtPoint {
+    const sinceMs = sealed?.record.createdMs ?? definedMs ?? this.#environment.links.now();
+    const point = this.points.open(definition, sinceMs);
+    if (sealed !== undefined) this.definitions.keep(sealed);
     return point;
   }
 
-  #tellPoints(): void {
-    this.members.tell([...this.#points.keys()]);
+  /** Others are told. */
+  news({ bytes }: Sealed<PointRecord>): void {
+    this.#sessions.tellAll({ points: [bytes] });
+  }
+
+  /** Another definition holds: this node's part follows it. */
+  defined({ record }: Sealed<PointRecord>): void {
+    if (record.closed) this.deserted.closed(record.name);
+    if (this.points.follow(record, this.definitions) === 'deleted') this.release();
   }
 
   // --- grants ---
@@ -304,30 +344,29 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
     this.members.relink();
   }
 
-  /** The owner ends grants before their time: all members hear of it now. */
+  /** Grants end before their time. Their owner has all members hear of it now. */
   async revoke(revocations: readonly Revocation[]): Promise<void> {
     if (!this.grants.revoke(revocations)) return;
-    await this.#restate({ revocations: this.grants.revocations });
+    if (this.owner === this.self) await this.#restate({ revocations: this.grants.revocations });
+    else this.#review();
   }
 
   /** A member, or this node, shows other grants now, or they are in force no more. */
   renewed(peer: string): void {
-    if (!this.grants.isGranted) return;
-    if (peer === this.self) for (const point of this.#points.values()) point.review();
-    for (const participant of this.#environment.links.get(peer)?.points ?? []) {
-      if (participant.spaceId === this.spaceId) this.attached(participant);
-    }
+    if (this.grants.isGranted) this.points.review(peer);
+  }
+
+  /** Definitions count as long as the grants of their authors do. */
+  #reviewDefinitions(): void {
+    this.#reviewedMs = this.#environment.links.now();
+    this.definitions.review((name) => this.points.takesPart(name));
   }
 
   /** Grants end: by time, or by their owner's word. */
   #review(): void {
     for (const { peer, shutOut } of this.grants.review()) {
       this.renewed(peer);
-      if (shutOut === undefined) continue;
-      const fields = { peer, space: this.name, reason: shutOut };
-      this.#environment.logger.warn(fields, 'shut out of a granted space');
-      if (peer !== this.self) this.members.expel(peer, shutOut);
-      else for (const other of this.members.others) this.members.unlink(other.peer, shutOut);
+      if (shutOut !== undefined) this.members.shutOut(peer, shutOut);
     }
   }
 
@@ -341,57 +380,16 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
   /** The owner has said something else. */
   #manifestChanged(): void {
     if (this.gone) return;
-    for (const session of this.#sessions()) this.#sendDefinitions(session, [], true);
+    this.#sessions.tellAll({ manifest: this.#lastWord });
     const { access, revocations = [] } = this.manifest.record;
     this.grants.revoke(revocations);
     this.#review();
+    this.#reviewDefinitions();
     // With another access it is another space, declared anew.
     const isSame = this.grants.isGranted === (access === 'granted');
     if (this.#manifest.tombstone === undefined && isSame) return;
-    const reason = `exchange space '${this.name}' was deleted by its owner`;
-    for (const point of this.#points.values()) point.deleted(reason);
-    this.#points.clear();
+    this.points.end(`exchange space '${this.name}' was deleted by its owner`);
     this.leave();
-  }
-
-  /** A definition that takes precedence over the one before: others are told, and this node's part follows it. */
-  defined(sealed: Sealed<PointRecord>, isNews: boolean): void {
-    const { name, closed, deleted } = sealed.record;
-    if (isNews) for (const session of this.#sessions()) this.#sendDefinitions(session, [sealed.bytes], false);
-    if (closed) this.deserted.closed(name);
-    const point = this.#points.get(name);
-    if (point === undefined) return;
-    // Whoever closed it took itself for the last participant.
-    if (closed && !deleted) {
-      this.#definitions.reopen(name);
-      return;
-    }
-    if (deleted) {
-      this.#points.delete(name);
-      void this.#definitions.release(name, false);
-      point.deleted(`exchange point '${name}' was deleted`);
-      this.#tellPoints();
-      this.release();
-      return;
-    }
-    const reason = conflictBetween(this.name, sealed.record, point.definition);
-    if (reason === undefined) return;
-    const fields = { space: this.name, point: name, author: sealed.record.author, reason };
-    this.#environment.logger.warn(fields, 'this alias lost against another definition');
-    point.conflicted(reason);
-  }
-
-  #sendDefinitions(session: LinkSession, points: readonly Uint8Array[], withManifest: boolean): void {
-    const manifest = withManifest ? this.manifest.bytes : new Uint8Array(0);
-    session.control.send({
-      definitions: { spaceId: spaceIdToBytes(this.spaceId), points: [...points], manifest },
-    });
-  }
-
-  *#sessions(): Iterable<LinkSession> {
-    for (const { session } of this.#environment.links) {
-      if (session?.told.has(this.spaceId)) yield session;
-    }
   }
 }
 

@@ -28,6 +28,8 @@ export interface JoinRequest {
   readonly space: string;
   readonly point: PointDefinition;
   readonly settings: FieldTable;
+  /** An earlier start of this node was in the point: it is that one or none, where it was deleted meanwhile. */
+  readonly restored?: boolean;
 }
 
 export interface CallOptions {

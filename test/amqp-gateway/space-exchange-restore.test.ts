@@ -103,6 +103,17 @@ describe('a restored alias', () => {
     expect(node.virtualHost.findExchange('b')).toBeUndefined();
   });
 
+  it('whose point was deleted while the node did not run is gone, and tries no more', async () => {
+    const { node, spaces, attempt } = await startRestored();
+    const { answer, receiver, request } = await attempt(1);
+    expect(request.restored).toBe(true);
+    receiver.deleted('gone');
+    answer.reject(new SpaceError('not-found', 'gone'));
+    await roundTrip(node);
+    expect(node.virtualHost.findExchange('b')).toBeUndefined();
+    expect([node.spaceLog, spaces.joins.length]).toEqual([['info alias is gone with its point'], 1]);
+  });
+
   it('with arguments that were never accepted is refused', async () => {
     const { node } = await startManual();
     expect(() => restore(node, 'b', { ...alias, arguments: {} })).toThrow("argument 'exchangespace'");

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { interestDigest } from '../../src/dht-space/interest-wire.js';
 import {
   CREDIT_WINDOW_BYTES,
   MAX_POINTS_PER_LINK,
@@ -246,15 +247,14 @@ const attacks: readonly (readonly [string, Attack, RegExp])[] = [
   [
     'tells of more interest than anybody can have',
     (_, control) => {
-      const large = (i: number): Control =>
-        interest({
-          id: i,
-          digest: 0n,
-          added: [{ ...bare, arguments: JSON.stringify({ i, text: 'x'.repeat(60_000) }) }],
-        });
+      const large = (i: number): Control => {
+        const table = { i, text: 'x'.repeat(60_000) };
+        const digest = interestDigest({ routingKey: '', arguments: table });
+        return interest({ id: i, digest, added: [{ ...bare, arguments: JSON.stringify(table) }] });
+      };
       return sendAll(control, [...repeated(1000, (i) => [attach(i, { type: 'headers' }), large(i)])].flat());
     },
-    /bytes of interest|has digest/,
+    /bytes of interest/,
   ],
 ];
 
@@ -267,13 +267,15 @@ function spaceOf(scene: Scene): Buffer {
 }
 
 it.each(attacks)(
-  'a stranger that %s loses its own link, with a cause in the log, and nobody else notices',
-  async (_, attack, cause) => {
+  'a stranger that %s loses its own link, counted and with a cause in the log, and nobody else notices',
+  async (name, attack, cause) => {
     const scene = await Scene.open();
     const control = await scene.greeted(SESSION);
     scene.talk();
     await attack(scene, control);
     await eventually(() => expect(scene.log.lastCause).toMatch(cause));
+    const { outdated: _, ...counts } = scene.victim.node.refusals.counts;
+    expect(Object.values(counts)).toEqual(name === 'closes its side' ? [] : [1]);
     scene.victim.memory.high = false;
     scene.talk();
     await scene.expectHarmless();

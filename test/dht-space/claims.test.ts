@@ -39,6 +39,14 @@ describe('claims to one name', () => {
     expect(merged).toEqual([...all].reverse().slice(0, MAX_CLAIMS));
   });
 
+  it('to a space are limited to those that were signed last, so that names which were given up make room', () => {
+    const all = people.map((person, age) => manifest(person, { createdMs: NOW - age, sequence: NOW - age }));
+    let stepwise: readonly Claim<'space-manifest'>[] = [];
+    for (const each of all) stepwise = mergeClaims(SPACE_CLAIMS, [each, ...stepwise]);
+    expect(stepwise).toEqual(all.slice(0, MAX_CLAIMS).reverse());
+    expect(mergeClaims(SPACE_CLAIMS, all.toReversed())).toEqual(stepwise);
+  });
+
   it(`are the same whatever order the records came in, and in however many steps (SEED=${seed})`, () => {
     const random = new Random(seed);
     for (let round = 0; round < 50; round++) {
@@ -48,7 +56,7 @@ describe('claims to one name', () => {
           createdMs: NOW - random.int(2),
           sequence: random.int(3),
           closed: random.int(2) === 0,
-          deleted: false,
+          ...(random.int(5) === 0 && { closed: true, deleted: true }),
         }),
       );
       const shuffled = [...records].sort(() => random.int(3) - 1);
@@ -56,6 +64,23 @@ describe('claims to one name', () => {
       for (const record of shuffled) stepwise = mergeClaims(POINT_CLAIMS, [record, ...stepwise]);
       expect(stepwise).toEqual(mergeClaims(POINT_CLAIMS, records));
     }
+  });
+
+  it('keep the last deletion, whatever else there is, and nothing that was defined before it', () => {
+    const deleted = point(bob, { createdMs: NOW + 5, closed: true, deleted: true });
+    const earlier = point(alice, { createdMs: NOW + 4, sequence: 9, closed: true, deleted: true });
+    const defined = people.map((person, age) =>
+      point(person, { createdMs: NOW + 1 + age, arguments: `{"age":${age}}` }),
+    );
+    const merged = mergeClaims(POINT_CLAIMS, [earlier, ...defined, deleted]);
+    expect(merged).toEqual([...defined.slice(5), deleted]);
+    const later = people.map((person, age) =>
+      point(person, { createdMs: NOW + 6, arguments: `{"age":${age}}` }),
+    );
+    expect(mergeClaims(POINT_CLAIMS, [...later, deleted])).toEqual([
+      ...later.slice(0, MAX_CLAIMS - 1),
+      deleted,
+    ]);
   });
 
   it('come back from their encoding, those that have expired left out', () => {
@@ -125,7 +150,7 @@ describe('a validator', () => {
     bytes[bytes.length - 9] = (bytes.at(-9) ?? 0) ^ 1;
     const forged = { ...point(alice), bytes };
     for (const [key, value, code] of [
-      [other, encodeClaims([point(alice)]), 'malformed'],
+      [other, encodeClaims([point(alice)]), 'foreign'],
       [KEY, encodeClaims([forged]), 'bad-signature'],
       [KEY, encodeClaims([manifest(alice)]), 'wrong-domain'],
       [KEY, new Uint8Array(0), 'expired'],

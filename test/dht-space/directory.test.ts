@@ -16,6 +16,7 @@ function manifestBy({ node }: Peer, changes: Partial<SpaceManifest> = {}): Seale
     kind: 'space-manifest',
     space: SPACE,
     owner: node.id,
+    generation: 0,
     access: 'open',
     ...times,
     deleted: false,
@@ -26,7 +27,7 @@ function manifestBy({ node }: Peer, changes: Partial<SpaceManifest> = {}): Seale
 function pointBy({ node }: Peer, changes: Partial<PointRecord> = {}): Sealed<PointRecord> {
   const now = Date.now();
   const definition = {
-    spaceId: spaceIdOf(SPACE, 'owner'),
+    spaceId: spaceIdOf({ space: SPACE, owner: 'owner', generation: 0 }),
     name: 'bids',
     type: 'topic',
     arguments: '{}',
@@ -174,7 +175,10 @@ describe('a space in the directory', () => {
 });
 
 describe('a point in the directory', () => {
-  const { spaceId, name } = { spaceId: spaceIdOf(SPACE, 'owner'), name: 'bids' };
+  const { spaceId, name } = {
+    spaceId: spaceIdOf({ space: SPACE, owner: 'owner', generation: 0 }),
+    name: 'bids',
+  };
 
   it('is found as it was defined', async () => {
     const [author, , third] = (await startChain(3)) as [Peer, Peer, Peer];

@@ -1,9 +1,11 @@
 import '../../src/dht-space/promise-polyfill.js';
 import type { Directory } from '../../src/dht-space/directory.js';
+import { Freshness } from '../../src/dht-space/freshness.js';
 import type { Grant } from '../../src/dht-space/grant.js';
 import { Links } from '../../src/dht-space/links.js';
 import { receiveControl } from '../../src/dht-space/receive-control.js';
 import type { PointRecord, Sealed, SpaceManifest } from '../../src/dht-space/records.js';
+import { Refusals } from '../../src/dht-space/refusals.js';
 import { DhtSpace } from '../../src/dht-space/space.js';
 import type { Content, Logger, PointDefinition, PointSession } from '../../src/overlay/index.js';
 import { bodyText, outgoing, pattern } from '../overlay/messages.js';
@@ -23,6 +25,9 @@ export class EmptyDirectory {
   delay: Promise<void> | undefined;
   /** What is found in it. */
   stored: Sealed<PointRecord> | undefined;
+  /** What the owner has put into it, and how often that was read. */
+  manifest: Sealed<SpaceManifest> | undefined;
+  manifestReads = 0;
 
   get asDirectory(): Directory {
     const done = async (): Promise<void> => {};
@@ -37,6 +42,11 @@ export class EmptyDirectory {
       },
       closePoint: async (_: string, name: string) => void this.closed.push(name),
       putManifest: done,
+      freshManifest: async () => {
+        this.manifestReads += 1;
+        await this.delay;
+        return this.manifest;
+      },
       announce: done,
       async *findMembers() {},
       keepManifest: () => {},
@@ -55,6 +65,7 @@ export class FakeMember {
   readonly log: LogStub;
   readonly memory = new MemoryStub();
   readonly directory = new EmptyDirectory();
+  readonly #freshness: Freshness;
   readonly spaces = new Map<string, DhtSpace>();
   readonly space: DhtSpace;
   readonly received: string[] = [];
@@ -69,6 +80,7 @@ export class FakeMember {
     this.node = overlay.start(id, key);
     this.log = log;
     const logger: Logger = this.log;
+    this.node.refusals = new Refusals(logger);
     const node = this.node.asOverlayNode;
     this.links = new Links({
       node,
@@ -83,9 +95,11 @@ export class FakeMember {
       dead: (link) => {
         for (const space of link.spaces) this.spaces.get(space)?.members.dead(link.peer);
       },
+      informed: () => this.#freshness.of(this.space),
       now: () => clock.nowMs,
       random: () => 0.01,
     });
+    this.#freshness = new Freshness({ directory: this.directory.asDirectory, links: this.links });
     let numbers = 0;
     this.space = new DhtSpace(manifest, {
       node,

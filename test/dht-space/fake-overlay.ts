@@ -3,9 +3,11 @@ import type { Connection, Ed25519PrivateKey, PeerId, Stream } from '@libp2p/inte
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import type { OverlayNode } from '../../src/dht-space/node.js';
+import { Refusals } from '../../src/dht-space/refusals.js';
 import { relayOf } from '../../src/dht-space/relayed.js';
 import type { Random } from '../support/random.js';
 import { FakeStream } from './fake-stream.js';
+import { LogStub } from './log-stub.js';
 
 type Handler = (stream: Stream, connection: Connection) => void;
 
@@ -23,6 +25,7 @@ export class FakeOverlay {
   /** By connection and direction. */
   readonly #pending = new Map<object, (() => void)[]>();
   #scheduled = false;
+  #half: ReadonlySet<FakeNode> = new Set();
 
   constructor(random: Random) {
     this.#random = random;
@@ -39,6 +42,22 @@ export class FakeOverlay {
     node.reachable = false;
     node.breakConnections();
     if (this.#nodes.get(node.id) === node) this.#nodes.delete(node.id);
+  }
+
+  /** Cuts the network in two: one half reaches the other no more, until it is healed. */
+  split(half: readonly FakeNode[]): void {
+    this.#half = new Set(half);
+    for (const connection of [...this.connections]) {
+      if (this.areApart(...connection.ends)) connection.abort(new Error('the network broke'));
+    }
+  }
+
+  heal(): void {
+    this.#half = new Set();
+  }
+
+  areApart(one: FakeNode, other: FakeNode): boolean {
+    return this.#half.has(one) !== this.#half.has(other);
   }
 
   /** The node that listens under this id now: a later one of the same id takes the place of an earlier one. */
@@ -85,6 +104,7 @@ export class FakeNode {
   /** What it tells others of where it is. */
   addresses: readonly string[] = [];
   dials = 0;
+  refusals = new Refusals(new LogStub());
   /** Called when somebody's attempt to dial it fails. */
   dialFailed = (): void => {};
 
@@ -108,6 +128,7 @@ export class FakeNode {
       id: this.id,
       privateKey: this.#key,
       addresses: () => this.addresses,
+      refusals: this.refusals,
       libp2p,
     } as unknown as OverlayNode;
   }
@@ -126,7 +147,7 @@ export class FakeNode {
     const [address] = 'type' in target ? [] : target;
     const isRelayed = address !== undefined && relayOf(address) !== undefined;
     const other = this.overlay.find(address?.getComponents().at(-1)?.value ?? target.toString());
-    if (!this.reachable || !other?.reachable) {
+    if (!this.reachable || !other?.reachable || this.overlay.areApart(this, other)) {
       other?.dialFailed();
       throw new Error('ECONNREFUSED');
     }

@@ -7,6 +7,7 @@ import type { Participant } from '../../src/dht-space/participant.js';
 import type { DhtPoint } from '../../src/dht-space/point.js';
 import { PointAccess } from '../../src/dht-space/point-access.js';
 import { receiveControl } from '../../src/dht-space/receive-control.js';
+import { Refusals } from '../../src/dht-space/refusals.js';
 import type { Content, MessageIdentity } from '../../src/overlay/index.js';
 import { SeenMessages } from '../../src/overlay/index.js';
 import { bodyText, outgoing } from '../overlay/messages.js';
@@ -64,6 +65,7 @@ export class Peer {
 
   constructor(overlay: FakeOverlay, id: string, random: Random) {
     this.node = overlay.start(id);
+    this.node.refusals = new Refusals(this.log);
     this.links = new Links({
       node: this.node.asOverlayNode,
       name: `node ${id.slice(-4)}`,
@@ -73,6 +75,7 @@ export class Peer {
       opened: (link) => this.#takePart(link),
       received: (link, message) => receiveControl(link, message, new Map(), () => undefined),
       dead: (link) => this.dead.push(link.peer),
+      informed: () => undefined,
       now: () => clock.nowMs,
       random: () => random.int(1000) / 20_000,
     });

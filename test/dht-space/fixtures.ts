@@ -30,6 +30,7 @@ export function manifest({ key, id }: Identity, changes: Partial<SpaceManifest> 
     kind: 'space-manifest',
     space: 'market',
     owner: id,
+    generation: 0,
     access: 'open',
     ...times,
     deleted: false,
@@ -37,7 +38,7 @@ export function manifest({ key, id }: Identity, changes: Partial<SpaceManifest> 
   return seal({ ...record, ...changes }, key);
 }
 
-export const SPACE_ID = spaceIdOf('market', 'owner');
+export const SPACE_ID = spaceIdOf({ space: 'market', owner: 'owner', generation: 0 });
 
 export function point({ key, id }: Identity, changes: Partial<PointRecord> = {}): Sealed<PointRecord> {
   const definition = { spaceId: SPACE_ID, name: 'bids', type: 'topic', arguments: '{}' } as const;

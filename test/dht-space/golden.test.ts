@@ -61,15 +61,17 @@ describe('golden vectors of keys and names', () => {
   type Name = Vector<{
     space: string;
     owner: string;
+    generation?: number;
     point: string;
     spaceId?: Buffer;
     valueKey?: string;
     multihash?: Buffer;
   }>;
-  it.each(golden<Name>('names'))('$what', async ({ space, owner, point, spaceId, valueKey, multihash }) => {
+  it.each(golden<Name>('names'))('$what', async ({ space, owner, generation = 0, ...names }) => {
+    const { point, spaceId, valueKey, multihash } = names;
     if (multihash !== undefined) expect(await providedBy(space)).toBe(hex(multihash));
     else if (spaceId === undefined) expect(spaceKey(space)).toBe(valueKey);
-    else if (valueKey === undefined) expect(spaceIdOf(space, owner)).toBe(hex(spaceId));
+    else if (valueKey === undefined) expect(spaceIdOf({ space, owner, generation })).toBe(hex(spaceId));
     else expect(pointKey(hex(spaceId), point)).toBe(valueKey);
   });
 

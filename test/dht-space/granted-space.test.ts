@@ -208,6 +208,25 @@ describe('a granted space', () => {
     await eventually(() => expect(node.received).toEqual(['news']));
   });
 
+  it('bears clocks that are up to 5 minutes apart, and says what is wrong where they are further', async () => {
+    const clock = new Clock();
+    const owner = await startOwner(clock);
+    const behindBy = async (minutes: number) => {
+      const behind = new Clock();
+      behind.nowMs = clock.nowMs - minutes * 60_000;
+      const node = await SpaceNode.start({ clock: behind });
+      const grant = await grantOf(owner, node.id);
+      return { node, join: () => node.join(owner, 'eu.#', { grant }) };
+    };
+    const { node, join } = await behindBy(4.5);
+    await join();
+    await eventually(() => expect(owner.statusOf(node)?.interest).toBe(1));
+    owner.publish('hello', 'eu.de');
+    await eventually(() => expect(node.received).toEqual(['hello']));
+    const far = await behindBy(6);
+    expect(await refusalOf(far.join)).toContain('the clocks are more than 5 minutes apart');
+  });
+
   it('ends the membership of whose grant expires', async () => {
     const clock = new Clock();
     const owner = await startOwner(clock);

@@ -61,8 +61,9 @@ describe('a greeting', () => {
     const [a, , overlay] = await startPair();
     const intruder = await intrude(overlay, a);
     intruder.send(...messages);
-    await eventually(() => expect(a.log.about('refused a link')).toHaveLength(1));
-    expect(a.log.about('refused a link')[0]?.fields.cause).toMatch(text);
+    await eventually(() => expect(a.log.about('refused')).toHaveLength(1));
+    expect(a.log.about('refused')[0]?.fields).toMatchObject({ refused: 'greeting', peer: peerIds[2] });
+    expect(a.log.about('refused')[0]?.fields.cause).toMatch(text);
     expect([...a.links].every(({ session }) => session === undefined)).toBe(true);
   });
 
@@ -123,7 +124,7 @@ describe('a greeting', () => {
     await settle();
     vi.advanceTimersByTime(HELLO_TIMEOUT_MS);
     await settle();
-    expect(a.log.about('refused a link')[0]?.fields.cause).toMatch(/no greeting within 5000 ms/);
+    expect(a.log.about('refused')[0]?.fields.cause).toMatch(/no greeting within 5000 ms/);
   });
 
   it('of a dialled peer that does not speak the same is logged once, though it is tried for ever', async () => {

@@ -2,7 +2,12 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { KnownMember, SpaceInUse } from '../../src/dht-space/known-spaces.js';
 import { KnownSpaces } from '../../src/dht-space/known-spaces.js';
-import { KNOWN_SPACES_INTERVAL_MS, MAX_KNOWN_MEMBERS, MAX_KNOWN_SPACES } from '../../src/dht-space/limits.js';
+import {
+  KNOWN_SPACES_INTERVAL_MS,
+  MAX_KEPT_POINT_TOMBSTONES,
+  MAX_KNOWN_MEMBERS,
+  MAX_KNOWN_SPACES,
+} from '../../src/dht-space/limits.js';
 import { OverlayStore } from '../../src/dht-space/overlay-store.js';
 import { spaceIdOf } from '../../src/dht-space/records.js';
 import { teardown } from '../support/teardown.js';
@@ -52,14 +57,18 @@ function member(peer: string, port = 1): KnownMember {
 /** A space of the name, with others that a test may change. */
 function space(name: string, ...peers: string[]) {
   const others = peers.map((peer) => member(peer));
+  const definedMs = new Map<string, number>();
+  const tombstones: Uint8Array[] = [];
   const inUse: SpaceInUse = {
     name,
     owner: owner.id,
-    spaceId: spaceIdOf(name, owner.id),
+    spaceId: spaceIdOf({ space: name, owner: owner.id, generation: 0 }),
     manifest: manifest(owner, { space: name }),
     members: { others },
+    points: { definedMs },
+    definitions: { tombstones },
   };
-  return { inUse, others };
+  return { inUse, others, definedMs, tombstones };
 }
 
 function peersOf(spaces: KnownSpaces, name: string, by?: string): string[] {
@@ -76,6 +85,12 @@ describe('the spaces that a node was in', () => {
     expect(peersOf(again, 'market', 'somebody else')).toEqual([]);
     expect(peersOf(again, 'other', undefined)).toEqual([]);
     expect(again.owners('market')).toEqual([owner.id]);
+    again.compare({ name: 'market', owner: owner.id });
+    expect(log.entries).toEqual([]);
+    again.compare({ name: 'market', owner: 'somebody else' });
+    expect(log.entries.map(({ fields }) => fields)).toEqual([
+      { space: 'market', owner: 'somebody else', before: [owner.id] },
+    ]);
     const [found] = await new KnownSpaces(store, log).load(NOW);
     expect(found).toEqual(manifest(owner, { space: 'market' }));
   });
@@ -108,6 +123,34 @@ describe('the spaces that a node was in', () => {
     second.left(inUse);
     expect(peersOf(second, 'market')).toEqual([]);
     expect(peersOf(await afterRestart(), 'market')).toEqual([]);
+  });
+
+  it('are known with the points that the node had aliases of, until it joins them again or has them no more', async () => {
+    const first = await known();
+    const { inUse, definedMs } = space('market');
+    definedMs.set('bids', 1).set('asks', 2).set('left', 3);
+    first.joined(inUse);
+    definedMs.delete('left');
+    first.update();
+    const second = await afterRestart();
+    expect(second.definedMs(inUse.spaceId, 'bids')).toBe(1);
+    expect(second.definedMs(inUse.spaceId, 'left')).toBeUndefined();
+    // One is joined before the other.
+    const again = space('market');
+    again.definedMs.set('asks', 4);
+    second.joined(again.inUse);
+    const third = await afterRestart();
+    expect(['bids', 'asks'].map((name) => third.definedMs(inUse.spaceId, name))).toEqual([1, 4]);
+  });
+
+  it('are known with the deletions of their points, the latest of them', async () => {
+    const spaces = await known();
+    const { inUse, tombstones } = space('market');
+    for (let number = 0; number <= MAX_KEPT_POINT_TOMBSTONES; number += 1)
+      tombstones.push(Buffer.from([number]));
+    spaces.joined(inUse);
+    const deletions = (await afterRestart()).deletions(inUse.spaceId);
+    expect(deletions).toEqual(tombstones.slice(0, MAX_KEPT_POINT_TOMBSTONES));
   });
 
   it('are bounded, and so are the members of one', async () => {

@@ -151,7 +151,8 @@ describe('a link', () => {
       b.node.reachable = true;
       a.share(b);
       b.linkTo(a).wake();
-      await eventually(() => a.isLinkedTo(b));
+      // Both: what is said to somebody who has forgotten all is lost, until it is known that it has.
+      await eventually(() => a.isLinkedTo(b) && b.isLinkedTo(a));
       publish(random.int(100));
       // Soon broken again, perhaps before any message has come.
       for (let turns = random.int(10); turns > 0; turns -= 1) await turn();

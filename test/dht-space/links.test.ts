@@ -123,7 +123,7 @@ describe('links', () => {
     for (const peer of peers.slice(0, MAX_LINKS)) expect(a.links.share(peer, SPACE)).toBeDefined();
     const last = peers.at(-1) as string;
     expect(a.links.share(last, SPACE)).toBeUndefined();
-    expect(a.log.about('there are too many')).toHaveLength(1);
+    expect(a.log.about('refused')[0]?.fields).toMatchObject({ refused: 'link', peer: last });
     pass(DEAD_AFTER_MS);
     expect(a.links.share(last, SPACE)).toBeDefined();
     expect([...a.links]).toHaveLength(MAX_LINKS);

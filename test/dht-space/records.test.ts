@@ -153,15 +153,16 @@ describe('a signed record', () => {
 });
 
 describe('the id of a space', () => {
-  it('differs by name and by owner, and is the same everywhere', () => {
-    expect(spaceIdOf('market', 'A')).toBe('81a0e22552c21313a117ac358e50d2b4edeb57eb4dcc96cf020f8906cd109524');
-    expect(
-      new Set([spaceIdOf('market', 'AB'), spaceIdOf('marketA', 'B'), spaceIdOf('market', 'B')]).size,
-    ).toBe(3);
+  const idOf = (space: string, owner: string, generation = 0) => spaceIdOf({ space, owner, generation });
+
+  it('differs by name, by owner and by generation, and is the same everywhere', () => {
+    expect(idOf('market', 'A')).toBe('81a0e22552c21313a117ac358e50d2b4edeb57eb4dcc96cf020f8906cd109524');
+    const others = [idOf('market', 'AB'), idOf('marketA', 'B'), idOf('market', 'B'), idOf('market', 'B', 1)];
+    expect(new Set(others).size).toBe(others.length);
   });
 
   it('survives the way over the wire, and nothing of another length does', () => {
-    const id = spaceIdOf('market', 'A');
+    const id = idOf('market', 'A');
     expect(spaceIdFromBytes(spaceIdToBytes(id))).toBe(id);
     expect(() => spaceIdFromBytes(Buffer.alloc(31))).toThrow(RecordError);
   });
@@ -189,6 +190,14 @@ describe('of two records of one point', () => {
   it('the later sequence is preferred where they renew one definition', () => {
     expectPreferred(point(bob, { sequence: 2 }).record, point(alice, { sequence: 1 }).record);
     expectPreferred(point(bob, { closed: true }).record, point(alice).record);
+  });
+
+  it('a deletion is preferred to all that was defined before it, and gives way to what was defined since', () => {
+    const deleted = point(bob, { createdMs: NOW, closed: true, deleted: true }).record;
+    expectPreferred(deleted, point(alice, { sequence: 9 }).record);
+    expectPreferred(deleted, point(alice, { createdMs: NOW - 1, type: 'direct' }).record);
+    expectPreferred(point(alice, { createdMs: NOW + 1, closed: true }).record, deleted);
+    expectPreferred(point(alice, { createdMs: NOW + 1, closed: true, deleted: true }).record, deleted);
   });
 
   it('a closed one gives way to any other definition', () => {

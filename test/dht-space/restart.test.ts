@@ -7,7 +7,7 @@ import { lookUp } from '../../src/dht-space/lookup.js';
 import { open } from '../../src/dht-space/records.js';
 import { parseSeeds } from '../../src/dht-space/seeds.js';
 import { startDht } from '../../src/dht-space/start-dht.js';
-import type { PointSession } from '../../src/overlay/index.js';
+import type { PointSession, SpaceError } from '../../src/overlay/index.js';
 import { eventually } from '../support/eventually.js';
 import { teardown } from '../support/teardown.js';
 import { newFolder } from './data-folder.js';
@@ -16,6 +16,8 @@ import { LogStub } from './log-stub.js';
 import { startPeer } from './testnet.js';
 
 const SPACE = 'market';
+/** SHA-256 of no octets. */
+const NOTHING_DIGEST = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 const DEAD_SEED = '/ip4/127.0.0.1/tcp/1';
 const receiver = { receive: () => {}, deleted: () => {} };
 const log = new LogStub();
@@ -91,6 +93,55 @@ describe('a node that is started again on its data', () => {
     await joinThrough(first, founder.addresses);
     await first.close();
     expect(isLinked(await joinThrough(await start(folder), []), founder)).toBe(true);
+  });
+
+  it('has lost the aliases of points that were deleted meanwhile, and no others', async () => {
+    const folder = await newFolder();
+    const [founder, first] = [await start(), await start(folder)];
+    await declare(founder);
+    const point = (name: string) => ({ name, type: 'topic', arguments: {} }) as const;
+    const take = async (node: DhtSpaces, name: string, restored = false) => {
+      const reasons: string[] = [];
+      const settings = node === founder ? {} : { seeds: founder.addresses };
+      const joining = node.join(
+        { space: SPACE, point: point(name), settings, restored },
+        { ...receiver, deleted: (reason) => reasons.push(reason) },
+      );
+      const outcome = await joining.then(
+        () => 'joined',
+        ({ code }: SpaceError) => code,
+      );
+      return [outcome, ...reasons];
+    };
+    for (const name of ['kept', 'gone', 'renewed']) {
+      for (const node of [founder, first]) await take(node, name);
+    }
+    await first.close();
+    for (const name of ['gone', 'renewed']) await founder.deletePoint({ space: SPACE, point: name });
+    await take(founder, 'renewed');
+
+    const again = await start(folder);
+    expect(await take(again, 'kept', true)).toEqual(['joined']);
+    for (const name of ['gone', 'renewed'])
+      expect(await take(again, name, true)).toEqual(['not-found', `exchange point '${name}' was deleted`]);
+    expect(founder.status()[0]?.points.map(({ name }) => name)).toEqual(['kept', 'renewed']);
+    // Whoever declares it now means a new one.
+    expect(await take(again, 'gone')).toEqual(['joined']);
+  });
+
+  it('still knows which points were deleted, without anybody who could tell', async () => {
+    const folder = await newFolder();
+    const [founder, away] = [await start(folder), await start()];
+    await declare(founder);
+    const session = await joinThrough(away, founder.addresses);
+    await founder.deletePoint({ space: SPACE, point: 'bids' });
+    await eventually(() => session.status().state === 'left');
+    await Promise.all([founder.close(), away.close()]);
+    const again = await start(folder);
+    await declare(again);
+    const [status] = again.status();
+    expect(status?.digest.definitions).not.toBe(NOTHING_DIGEST);
+    expect(status?.points).toEqual([]);
   });
 
   it('and reaches nobody is told of the seeds, each with its cause, and how many members were tried', async () => {

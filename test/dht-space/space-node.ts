@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { DhtSpaces } from '../../src/dht-space/dht-spaces.js';
 import type { OverlayNode } from '../../src/dht-space/node.js';
 import { startOverlayNode } from '../../src/dht-space/node.js';
@@ -19,6 +20,14 @@ const LOOPBACK = '/ip4/127.0.0.1/tcp/0';
 export const SPACE = 'market';
 const POINT: PointDefinition = { name: 'bids', type: 'topic', arguments: {} };
 
+interface JoinOptions {
+  readonly space?: string;
+  readonly grant?: string | undefined;
+  /** Peer id, to pin whose space is meant. */
+  readonly owner?: string;
+  readonly point?: PointDefinition;
+}
+
 /** A clock that stands still until a test moves it, the same for all nodes that are given it. */
 export class Clock {
   nowMs = Date.now();
@@ -28,7 +37,7 @@ export class Clock {
 export class SpaceNode {
   readonly overlay: OverlayNode;
   readonly spaces: DhtSpaces;
-  readonly log = new LogStub();
+  readonly log: LogStub;
   readonly memory = new MemoryStub();
   /** The texts that came in, in their order. */
   readonly received: string[] = [];
@@ -37,8 +46,9 @@ export class SpaceNode {
   readonly #sessions: PointSession[] = [];
   #stopped: Promise<void> | undefined;
 
-  private constructor(overlay: OverlayNode, clock?: Clock) {
+  private constructor(overlay: OverlayNode, log: LogStub, clock?: Clock) {
     this.overlay = overlay;
+    this.log = log;
     const options = { listen: [LOOPBACK], name: 'test', logger: this.log, memory: this.memory };
     this.spaces = new DhtSpaces(
       overlay,
@@ -49,12 +59,15 @@ export class SpaceNode {
   static async start({
     clock,
     listen = LOOPBACK,
+    ...key
   }: {
     clock?: Clock;
     listen?: string;
+    privateKey?: Ed25519PrivateKey;
   } = {}): Promise<SpaceNode> {
-    const overlay = await startOverlayNode({ listen: [listen], logger: new LogStub() });
-    const node = new SpaceNode(overlay, clock);
+    const log = new LogStub();
+    const overlay = await startOverlayNode({ listen: [listen], logger: log, ...key });
+    const node = new SpaceNode(overlay, log, clock);
     await node.spaces.start();
     teardown(() => node.stop());
     return node;
@@ -74,19 +87,20 @@ export class SpaceNode {
     return session;
   }
 
-  async declare(settings: FieldTable = {}): Promise<void> {
-    await this.spaces.declareSpace({ space: SPACE, settings });
+  async declare(settings: FieldTable = {}, space = SPACE): Promise<void> {
+    await this.spaces.declareSpace({ space, settings });
   }
 
   /** Joins the point through another node, and asks for everything. */
   async join(
-    through?: SpaceNode,
+    through?: { readonly address: string },
     interest: string | undefined = '#',
-    { grant, point = POINT }: { grant?: string | undefined; point?: PointDefinition } = {},
+    { space = SPACE, grant, owner, point = POINT }: JoinOptions = {},
   ): Promise<PointSession> {
     const settings = {
       ...(through !== undefined && { seeds: through.address }),
       ...(grant !== undefined && { grant }),
+      ...(owner !== undefined && { owner }),
     };
     const receiver = {
       receive: (content: Content) => {
@@ -95,7 +109,7 @@ export class SpaceNode {
       },
       deleted: () => {},
     };
-    const session = await this.spaces.join({ space: SPACE, point, settings }, receiver);
+    const session = await this.spaces.join({ space, point, settings }, receiver);
     this.#sessions.push(session);
     if (interest !== undefined) await session.addInterest(pattern(interest));
     return session;

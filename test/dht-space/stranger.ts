@@ -25,18 +25,31 @@ beforeAll(async () => {
 class CountingLog extends LogStub {
   readonly counts = new Map<string, number>();
   causeless = 0;
+  /** Entries that people see. */
+  shown = 0;
 
   /** Why the last link was lost. */
   lastCause = '';
 
   override info(fields: object, text: string): void {
+    this.shown += 1;
+    this.#count(fields, text);
+  }
+
+  override debug(fields: object, text: string): void {
+    this.#count(fields, text);
+  }
+
+  override warn(): void {
+    this.shown += 1;
+  }
+
+  #count(fields: object, text: string): void {
     this.counts.set(text, (this.counts.get(text) ?? 0) + 1);
     if (text !== 'link lost') return;
     this.lastCause = 'cause' in fields ? String(fields.cause) : '';
     if (this.lastCause === '') this.causeless += 1;
   }
-
-  override warn(): void {}
 }
 
 /** Two honest members that talk all the time, and a stranger who may do anything to the first of them. */

@@ -10,6 +10,7 @@ function deleted(expiresMs = NOW_MS): Sealed<SpaceManifest> {
     kind: 'space-manifest',
     space: 'fair',
     owner: 'somebody',
+    generation: 0,
     createdMs: 1,
     access: 'open',
     sequence: 2,

@@ -1,13 +1,14 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { codec } from '../../fuzz/codec.js';
 import { readCorpus } from '../../fuzz/corpus.js';
+import { grants } from '../../fuzz/grants.js';
 import { scriptTargets } from '../../fuzz/scripts.js';
 import { inOwnFolder, startServer } from '../../fuzz/server.js';
 import type { AnyTarget } from '../../fuzz/target.js';
 import { wire } from '../../fuzz/wire.js';
 import { Random, seed } from '../support/random.js';
 
-const targets: readonly AnyTarget[] = [codec, wire, ...scriptTargets(() => inOwnFolder(startServer))];
+const targets: readonly AnyTarget[] = [codec, wire, grants, ...scriptTargets(() => inOwnFolder(startServer))];
 const GENERATED_MS = 500;
 
 afterAll(async () => {
