@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
-import { dataDirIn, onNode } from './command-options.js';
-import type { ControlRequest, ControlResult } from './control/index.js';
-import { ask } from './control/index.js';
+import { dataDirIn, managementIn, onNode } from './command-options.js';
+import type { ControlRequest, ControlResult, Rows } from './control/index.js';
+import { ask, askAt, isSpaceRequest } from './control/index.js';
 import { CONTROL_SOCKET } from './data-dir.js';
 
 /** Stands for standard input where a password is expected: a command line is for all to see. */
@@ -33,7 +33,7 @@ const LIST_COLUMNS: { readonly [command: string]: readonly string[] } = {
   ],
 };
 
-/** Adds the commands for users, permissions and virtual hosts of a node, running or stopped. */
+/** Adds the commands for users, permissions, virtual hosts and grants of a node, and for the spaces of one that runs. */
 export function addAdminCommands(program: Command): void {
   const user = program.command('user').description('who may log in');
   onNode(user, 'add <name>', 'lets somebody log in')
@@ -94,6 +94,7 @@ export function addAdminCommands(program: Command): void {
   list(vhost, 'by name').action((options) => administer({ command: 'vhost list' }, options));
 
   addGrantCommands(program);
+  addSpaceCommands(program);
 }
 
 function addGrantCommands(program: Command): void {
@@ -135,6 +136,22 @@ function addGrantCommands(program: Command): void {
   );
 }
 
+/** For a node that runs. */
+function addSpaceCommands(program: Command): void {
+  const point = program.command('point').description('points of the spaces that a node is in');
+  onNode(point, 'delete', 'for everybody: its aliases disappear on all nodes')
+    .requiredOption('--space <name>', 'the space')
+    .requiredOption('--point <name>', 'the point')
+    .option('--owner <peer id>', "the space's owner, where the node is in several spaces of that name")
+    .action((options) => {
+      const { space, point: name, owner } = options as { space: string; point: string; owner?: string };
+      return administer({ command: 'point delete', space, point: name, ...(owner && { owner }) }, options);
+    });
+  onNode(program, 'status', 'prints as JSON what a node does, and what it knows of its spaces').action(
+    (options) => administer({ command: 'status' }, options),
+  );
+}
+
 function texts(flags: string, description: string): Option {
   return new Option(flags, `comma-separated: ${description}`).argParser((value: string) =>
     value.split(',').map((item) => item.trim()),
@@ -171,8 +188,11 @@ async function secretIn(given: string): Promise<string> {
 }
 
 async function administer(request: ControlRequest, options: unknown): Promise<void> {
-  const dataDir = await dataDirIn(options);
-  const result = (await ask(join(dataDir, CONTROL_SOCKET), request)) ?? (await withoutNode(dataDir, request));
+  const result = await carriedOut(request, options);
+  if (!isRows(result)) {
+    console.log(JSON.stringify(result, null, 2));
+    return;
+  }
   if (request.command === 'grant create') console.log(String(result[0]?.grant));
   const columns = LIST_COLUMNS[request.command];
   if (columns === undefined) return;
@@ -180,14 +200,30 @@ async function administer(request: ControlRequest, options: unknown): Promise<vo
   console.log(format === 'json' ? JSON.stringify(result) : table(columns, result));
 }
 
-async function withoutNode(dataDir: string, request: ControlRequest): Promise<ControlResult> {
+async function carriedOut(request: ControlRequest, options: unknown): Promise<ControlResult> {
+  const management = managementIn(options);
+  if (management !== undefined) return askAt(management, request);
+  const dataDir = await dataDirIn(options);
+  return (await ask(join(dataDir, CONTROL_SOCKET), request)) ?? (await withoutNode(dataDir, request));
+}
+
+async function withoutNode(dataDir: string, request: ControlRequest): Promise<Rows> {
+  if (isSpaceRequest(request)) {
+    throw new Error(
+      `${request.command}: the node in '${dataDir}' does not run, and this needs one that does`,
+    );
+  }
   // Loads a broker, which those who ask a running node do without.
   const { onStoppedNode } = await import('./stopped-node.js');
   return onStoppedNode(dataDir, request);
 }
 
+function isRows(result: ControlResult): result is Rows {
+  return Array.isArray(result);
+}
+
 /** A line each, fields set apart by tabs; the first one has the names of the columns. */
-function table(columns: readonly string[], rows: ControlResult): string {
+function table(columns: readonly string[], rows: Rows): string {
   const lines = rows.map((row) => columns.map((column) => String(row[column] ?? '')));
   return [columns, ...lines].map((fields) => fields.join('\t')).join('\n');
 }

@@ -46,6 +46,13 @@ program
     ),
   )
   .addOption(
+    setting(
+      '--management-listen <host:port>',
+      "where administrators' commands come in over HTTP, unencrypted; 'off': nowhere",
+      `${DEFAULTS.managementListen}, or any free port where that is taken`,
+    ),
+  )
+  .addOption(
     repeatable(
       '--overlay-listen <multiaddr>',
       'where other nodes connect; port 0 picks one',
@@ -192,11 +199,12 @@ function fail(error: unknown): never {
   process.exit(isConfig ? EXIT_USAGE : EXIT_FAILURE);
 }
 
-function readyLine(node: Node): string {
-  const amqps = node.amqps.length > 0 ? ` amqps=${node.amqps.join(',')}` : '';
-  return `ready amqp=${node.amqp.join(',')}${amqps} overlay=${node.overlay.join(',')} management=off`;
+function readyLine({ amqp, amqps, overlay, management = 'off' }: Node): string {
+  const overTls = amqps.length > 0 ? ` amqps=${amqps.join(',')}` : '';
+  return `ready amqp=${amqp.join(',')}${overTls} overlay=${overlay.join(',')} management=${management}`;
 }
 
-function readyEvent({ amqp, amqps, overlay, peerId }: Node): object {
-  return { event: 'ready', amqp, ...(amqps.length > 0 && { amqps }), overlay, management: null, peerId };
+function readyEvent({ amqp, amqps, overlay, management, peerId }: Node): object {
+  const overTls = amqps.length > 0 && { amqps };
+  return { event: 'ready', amqp, ...overTls, overlay, management: management ?? null, peerId };
 }

@@ -4,8 +4,8 @@ import { Option } from 'commander';
 import { defaultDataDir } from './data-dir.js';
 import { DEFAULTS } from './settings.js';
 
-/** A command for one node, which is found by its data directory. */
-export function onNode(parent: Command, usage: string, description: string): Command {
+/** A command for what is in a node's data directory. */
+export function onDataDir(parent: Command, usage: string, description: string): Command {
   return parent
     .command(usage)
     .description(description)
@@ -15,6 +15,18 @@ export function onNode(parent: Command, usage: string, description: string): Com
         .env('XSPACE_NAME')
         .default(DEFAULTS.name),
     );
+}
+
+/** A command for one node, which is found by its data directory or by its management listener. */
+export function onNode(parent: Command, usage: string, description: string): Command {
+  return onDataDir(parent, usage, description)
+    .addOption(
+      new Option(
+        '--management <url>',
+        'in place of the data directory: http://user:password@host:port of a node that runs (default user: guest)',
+      ).env('XSPACE_MANAGEMENT'),
+    )
+    .hook('preAction', (_, command) => checkManagement(command));
 }
 
 /** The data directory that the options of such a command mean, whether it is there or not. */
@@ -32,4 +44,40 @@ export async function dataDirIn(options: unknown): Promise<string> {
   );
   if (!isThere) throw new Error(`data-dir: no node has its data in '${dataDir}'`);
   return dataDir;
+}
+
+/** The management listener that the options of such a command mean; undefined: it is for a data directory. */
+export function managementIn(options: unknown): URL | undefined {
+  const { management } = options as { management?: string };
+  return management === undefined ? undefined : managementUrl(management);
+}
+
+/** Flags come before variables; both of one kind are too much. The URL is not shown: a password may be in it. */
+function checkManagement(command: Command): void {
+  const { management } = command.opts<{ management?: string }>();
+  if (management === undefined) return;
+  const source = (option: string) => command.getOptionValueSource(option);
+  const isDirFlagged = source('dataDir') === 'cli' || source('name') === 'cli';
+  if (isDirFlagged && source('management') === 'env') {
+    command.setOptionValue('management', undefined);
+    return;
+  }
+  if (isDirFlagged || source('dataDir') === source('management')) {
+    command.error(
+      "error: option '--management <url>' cannot be used with '--data-dir <path>' or '--name <name>'",
+    );
+  }
+  if (managementUrl(management) === undefined) {
+    command.error("error: option '--management <url>': expected http://user:password@host:port");
+  }
+}
+
+function managementUrl(text: string): URL | undefined {
+  try {
+    const url = new URL(text);
+    decodeURIComponent(url.username + url.password);
+    return url.protocol === 'http:' && url.pathname === '/' && url.search + url.hash === '' ? url : undefined;
+  } catch {
+    return undefined;
+  }
 }

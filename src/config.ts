@@ -20,6 +20,8 @@ export interface NodeConfig {
   readonly amqpAdvertise: AdvertisedEndpoint | undefined;
   /** There where there is anything in `amqpsListen`. */
   readonly tls: TlsFiles | undefined;
+  /** Undefined: off. */
+  readonly management: ManagementListen | undefined;
   /** Multiaddrs. */
   readonly overlayListen: readonly string[];
   readonly reachability: ReachabilityOptions;
@@ -46,6 +48,12 @@ export interface Endpoint {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+}
+
+interface ManagementListen {
+  readonly endpoint: Endpoint;
+  /** Nobody asked for it: where it is taken, another port will do. */
+  readonly isDefault: boolean;
 }
 
 interface AdvertisedEndpoint {
@@ -91,6 +99,7 @@ export function parseConfig(raw: RawConfig): NodeConfig {
             parseAdvertised,
           ),
     tls: tlsFilesOf(raw, problems),
+    management: managementOf(raw, check),
     overlayListen: (raw.overlayListen ?? DEFAULTS.overlayListen).map((text) =>
       check('overlay-listen', text, 'a multiaddr such as /ip4/127.0.0.1/tcp/4672', parseOverlayAddress),
     ),
@@ -149,6 +158,18 @@ function tlsFilesOf(raw: RawConfig, problems: string[]): TlsFiles | undefined {
       problems.push(`${setting}: expected with ${user[0]} '${user[1]}', found nothing`);
   }
   return cert !== undefined && key !== undefined ? { cert, key, ca } : undefined;
+}
+
+function managementOf({ managementListen: given }: RawConfig, check: Check): ManagementListen | undefined {
+  if (given === 'off') return undefined;
+  const text = given ?? DEFAULTS.managementListen;
+  const endpoint = check(
+    'management-listen',
+    text,
+    "host:port such as 127.0.0.1:15673, or 'off'",
+    parseEndpoint,
+  );
+  return { endpoint, isDefault: given === undefined };
 }
 
 function storageOf(raw: RawConfig, check: Check): StorageConfig | undefined {

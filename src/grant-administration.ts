@@ -2,6 +2,7 @@ import { BrokerError } from './broker/index.js';
 import type { GrantAdministration } from './control/index.js';
 import type { GrantDesk, Right } from './dht-space/index.js';
 import { GrantError } from './dht-space/index.js';
+import { SpaceError } from './overlay/index.js';
 
 /** The grants of a node, as commands ask for them. */
 export function grantAdministration(desk: GrantDesk): GrantAdministration {
@@ -20,11 +21,12 @@ export function grantAdministration(desk: GrantDesk): GrantAdministration {
   };
 }
 
-async function told<T>(done: Promise<T>): Promise<T> {
+/** What was refused is for the administrator. */
+export async function told<T>(done: Promise<T>): Promise<T> {
   try {
     return await done;
   } catch (error) {
-    if (!(error instanceof GrantError)) throw error;
+    if (!(error instanceof GrantError || error instanceof SpaceError)) throw error;
     throw new BrokerError('precondition-failed', error.message, { cause: error });
   }
 }

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { dataDirIn, dataDirOf, onNode } from './command-options.js';
+import { dataDirIn, dataDirOf, onDataDir } from './command-options.js';
 import { IDENTITY_FILE, OVERLAY_FOLDER } from './data-dir.js';
 
 const STANDARD_INPUT = '-';
@@ -10,11 +10,11 @@ const STANDARD_INPUT = '-';
 /** Adds the commands for a node's key, which its peer id and all that it owns follow from. */
 export function addIdentityCommands(program: Command): void {
   const identity = program.command('identity').description("the node's key, which owns its spaces");
-  onNode(identity, 'show', 'prints the peer id').action(async (options) => {
+  onDataDir(identity, 'show', 'prints the peer id').action(async (options) => {
     const { identityIn } = await import('./dht-space/index.js');
     console.log(await identityIn(await identityFileOf(options)));
   });
-  onNode(identity, 'export', 'prints the private key as PEM (PKCS #8)')
+  onDataDir(identity, 'export', 'prints the private key as PEM (PKCS #8)')
     .option('--output <file>', 'writes it to a new file instead, which only its owner can read')
     .action(async (options) => {
       const { exportIdentity } = await import('./dht-space/index.js');
@@ -23,7 +23,7 @@ export function addIdentityCommands(program: Command): void {
       if (output === undefined) process.stdout.write(pem);
       else await writeFile(output, pem, { flag: 'wx', mode: 0o600 });
     });
-  onNode(
+  onDataDir(
     identity,
     'import <file>',
     `makes the key in a file ('${STANDARD_INPUT}': standard input) that of a stopped node`,

@@ -1,15 +1,17 @@
 import { join } from 'node:path';
 import type { AliasStatus, Gateway, GatewayStatus } from './amqp-gateway/index.js';
-import { contentFormat, createGateway, SpaceExchanges } from './amqp-gateway/index.js';
+import { contentFormat, createGateway, isLoopback, SpaceExchanges } from './amqp-gateway/index.js';
 import { Broker, MemoryAccount } from './broker/index.js';
 import { LevelStore } from './broker/store/index.js';
 import type { Endpoint, NodeConfig, StorageConfig } from './config.js';
+import type { Administered } from './control/index.js';
 import { ControlServer } from './control/index.js';
 import { CONTROL_SOCKET, GRANTS_FILE, IDENTITY_FILE, OVERLAY_FOLDER } from './data-dir.js';
-import type { GrantDesk } from './dht-space/index.js';
+import type { SpaceStatus } from './dht-space/index.js';
 import { startDht } from './dht-space/index.js';
-import { grantAdministration } from './grant-administration.js';
+import { grantAdministration, told } from './grant-administration.js';
 import { NodeHomeBroker } from './home-broker/index.js';
+import { ManagementServer } from './management/index.js';
 import { heapEntryLimit } from './memory-limit.js';
 import type { Logger, SpaceImplementation } from './overlay/index.js';
 import { exchangeTypes } from './overlay/index.js';
@@ -29,12 +31,21 @@ export interface Node {
   /** Multiaddrs, with this node's peer id. */
   readonly overlay: readonly string[];
   readonly peerId: string;
+  /** `http://host:port`; undefined: off. */
+  readonly management: string | undefined;
   /** Reads the files of `tls-cert` and its like again, for who connects from now on. Those that are bad are not used. */
   reloadCertificates(): Promise<void>;
-  /** A snapshot of its AMQP traffic, and of the points that it is in. */
-  status(): GatewayStatus & { readonly aliases: readonly AliasStatus[] };
+  /** A snapshot of its AMQP traffic, of its aliases, and of the `dht` spaces that it is in. */
+  status(): NodeStatus;
   /** Drains connections, leaves all spaces and frees everything. */
   stop(): Promise<void>;
+}
+
+interface NodeStatus extends GatewayStatus {
+  readonly aliases: readonly AliasStatus[];
+  readonly spaces: readonly SpaceStatus[];
+  /** How often what peers did was refused, by cause. */
+  readonly refusals: Readonly<Record<string, number>>;
 }
 
 /** The composition root: configuration in, running node out. `further`: implementations beside the node's own. */
@@ -98,8 +109,24 @@ export async function startNode(
     running.push(() => gateway.close());
     // Before the gateway: its members and its trackers are AMQP clients, of this node too.
     running.push(() => prototype.close());
-    const control = config.storage && (await listenForCommands(config.storage, broker, dht.grants, logger));
+    const status = (): NodeStatus => ({
+      ...gateway.status(),
+      aliases: spaceExchange.status(),
+      spaces: dht.status(),
+      refusals: dht.refusals,
+    });
+    const administered: Administered = {
+      broker,
+      grants: grantAdministration(dht.grants),
+      spaces: {
+        deletePoint: (target) => told(dht.deletePoint(target)),
+        status: () => ({ name: config.name, version, peerId: dht.peerId, ...status() }),
+      },
+    };
+    const control = config.storage && (await listenForCommands(config.storage, administered, logger));
     running.push(() => control?.close());
+    const management = await listenForManagement(config, administered, logger);
+    running.push(() => management?.close());
     const amqp: Endpoint[] = [];
     for (const endpoint of config.amqpListen) amqp.push(await listen(gateway, 'amqp', endpoint));
     const amqps: Endpoint[] = [];
@@ -118,8 +145,9 @@ export async function startNode(
       amqps: amqps.map((endpoint) => `amqps://${format(endpoint)}`),
       overlay: dht.addresses,
       peerId: dht.peerId,
+      management: management && managementUrl(management),
       reloadCertificates: () => reload(gateway, config.tls, logger),
-      status: () => ({ ...gateway.status(), aliases: spaceExchange.status() }),
+      status,
       stop,
     };
   } catch (error) {
@@ -149,12 +177,44 @@ async function openStore(
 
 function listenForCommands(
   { dataDir }: StorageConfig,
-  broker: Broker,
-  desk: GrantDesk,
+  administered: Administered,
   logger: Logger,
 ): Promise<ControlServer> {
-  const administered = { broker, grants: grantAdministration(desk) };
   return ControlServer.listen(join(dataDir, CONTROL_SOCKET), administered, logger);
+}
+
+/** Undefined: none was asked for, or there is no place for one. @throws Error that names the setting */
+async function listenForManagement(
+  { management }: NodeConfig,
+  administered: Administered,
+  logger: Logger,
+): Promise<ManagementServer | undefined> {
+  if (management === undefined) return undefined;
+  const { endpoint, isDefault } = management;
+  const listenAt = (port: number) => ManagementServer.listen({ ...endpoint, port }, administered, logger);
+  try {
+    const server = await listenAt(endpoint.port);
+    if (!isLoopback(server.address.host)) {
+      const fields = { management: managementUrl(server) };
+      logger.warn(fields, 'management is open to other machines, and passwords go there unencrypted');
+    }
+    return server;
+  } catch (cause) {
+    if (!isDefault) throw listenError('management-listen', endpoint, cause);
+  }
+  // Several nodes run on one machine, and most are never asked for theirs: that alone keeps none from starting.
+  try {
+    const server = await listenAt(0);
+    logger.info({ management: managementUrl(server) }, `management is on another port than ${endpoint.port}`);
+    return server;
+  } catch (err) {
+    logger.warn({ err }, `there is no management: ${endpoint.host} cannot be listened at`);
+    return undefined;
+  }
+}
+
+function managementUrl({ address }: ManagementServer): string {
+  return `http://${format(address)}`;
 }
 
 async function reload(gateway: Gateway, tls: TlsFiles | undefined, logger: Logger): Promise<void> {
@@ -172,9 +232,13 @@ async function listen(gateway: Gateway, scheme: 'amqp' | 'amqps', endpoint: Endp
   try {
     return await gateway.listen(endpoint, scheme === 'amqps' ? 'tls' : 'tcp');
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`${scheme}-listen ${format(endpoint)}: ${reason}`, { cause });
+    throw listenError(`${scheme}-listen`, endpoint, cause);
   }
+}
+
+function listenError(setting: string, endpoint: Endpoint, cause: unknown): Error {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new Error(`${setting} ${format(endpoint)}: ${reason}`, { cause });
 }
 
 function format({ host, port }: Endpoint): string {

@@ -19,6 +19,7 @@ export interface RawConfig {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsCa?: string;
+  readonly managementListen?: string;
   readonly overlayListen?: readonly string[];
   readonly overlayAdvertise?: readonly string[];
   /** `true`: the flag without a value; so of those below. */
@@ -40,6 +41,7 @@ export interface RawConfig {
 export const DEFAULTS = {
   name: hostname(),
   amqpListen: ['127.0.0.1:5672'],
+  managementListen: '127.0.0.1:15673',
   overlayListen: ['/ip4/127.0.0.1/tcp/4672'],
   memoryLimit: '40%',
   maxMessageSize: '16MiB',

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { contentFormat } from './amqp-gateway/index.js';
 import { Broker, MemoryAccount } from './broker/index.js';
 import { LevelStore } from './broker/store/index.js';
-import type { ControlRequest, ControlResult, GrantAdministration } from './control/index.js';
-import { execute } from './control/index.js';
+import type { GrantAdministration, KeptRequest, Rows } from './control/index.js';
+import { executeOnKept } from './control/index.js';
 import { GRANTS_FILE, IDENTITY_FILE } from './data-dir.js';
 import { heapEntryLimit } from './memory-limit.js';
 import { exchangeTypes } from './overlay/index.js';
@@ -12,7 +12,7 @@ import { exchangeTypes } from './overlay/index.js';
 const LIMIT_BYTES = Number.MAX_SAFE_INTEGER;
 
 /** Loads an overlay, which other commands do without. */
-async function grantsOf(dataDir: string, { command }: ControlRequest): Promise<GrantAdministration> {
+async function grantsOf(dataDir: string, { command }: KeptRequest): Promise<GrantAdministration> {
   if (!command.startsWith('grant ')) return NO_GRANTS;
   const { openGrantDesk } = await import('./dht-space/index.js');
   const { grantAdministration } = await import('./grant-administration.js');
@@ -35,7 +35,7 @@ const silent = { info: () => {}, warn: () => {}, error: () => {} };
  *
  * @throws StorageError, such as for a node that does run
  */
-export async function onStoppedNode(dataDir: string, request: ControlRequest): Promise<ControlResult> {
+export async function onStoppedNode(dataDir: string, request: KeptRequest): Promise<Rows> {
   const memory = new MemoryAccount({ limitBytes: LIMIT_BYTES, limitEntries: heapEntryLimit() });
   const store = await LevelStore.open(dataDir, {
     intervalMs: 0,
@@ -47,7 +47,7 @@ export async function onStoppedNode(dataDir: string, request: ControlRequest): P
   try {
     const broker = new Broker({ exchangeTypes, memory, storage: store });
     try {
-      return await execute({ broker, grants: await grantsOf(dataDir, request) }, request);
+      return await executeOnKept({ broker, grants: await grantsOf(dataDir, request) }, request);
     } finally {
       broker.stop();
     }

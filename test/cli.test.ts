@@ -15,7 +15,11 @@ import { requireTools } from './support/tools.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const PACKAGE = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-const ANY_PORT = ['--amqp-listen', '127.0.0.1:0', '--overlay-listen', '/ip4/127.0.0.1/tcp/0'];
+const ANY_PORT = [
+  ...['--amqp-listen', '127.0.0.1:0'],
+  ...['--overlay-listen', '/ip4/127.0.0.1/tcp/0'],
+  ...['--management-listen', 'off'],
+];
 const TEXT_READY =
   /^ready amqp=amqp:\/\/127\.0\.0\.1:(\d+) overlay=\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/12D3\w+ management=off\n$/;
 const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
@@ -102,11 +106,15 @@ describe('xspace start', () => {
   });
 
   it.skipIf(!hasIPv6)('listens on IPv6, and writes such addresses as URLs do', async () => {
-    const listen = ['--amqp-listen', '[::1]:0', '--overlay-listen', '/ip6/::1/tcp/0'];
+    const listen = [
+      ...['--amqp-listen', '[::1]:0'],
+      ...['--overlay-listen', '/ip6/::1/tcp/0'],
+      ...['--management-listen', '[::1]:0'],
+    ];
     const command = new Command(['start', ...listen]);
     const port = await command.ready();
     expect(command.stdout).toMatch(
-      /^ready amqp=amqp:\/\/\[::1\]:\d+ overlay=\/ip6\/::1\/tcp\/\d+\/p2p\/12D3\w+ management=off\n$/,
+      /^ready amqp=amqp:\/\/\[::1\]:\d+ overlay=\/ip6\/::1\/tcp\/\d+\/p2p\/12D3\w+ management=http:\/\/\[::1\]:\d+\n$/,
     );
     const client = await connect(`amqp://guest:guest@[::1]:${port}`);
     await client.close();
@@ -117,6 +125,7 @@ describe('xspace start', () => {
       XSPACE_NAME: 'Margaret',
       XSPACE_AMQP_LISTEN: 'not an endpoint',
       XSPACE_OVERLAY_LISTEN: '/ip4/127.0.0.1/tcp/0',
+      XSPACE_MANAGEMENT_LISTEN: 'off',
       XSPACE_SEEDS: '127.0.0.1:1',
       XSPACE_MEMORY_LIMIT: '64MiB',
       XSPACE_LOG_LEVEL: 'info',
@@ -131,7 +140,7 @@ describe('xspace start', () => {
 
 describe('settings that are wrong', () => {
   const keys = [
-    ...['name', 'amqp-listen', 'amqp-advertise', 'overlay-listen'],
+    ...['name', 'amqp-listen', 'amqp-advertise', 'management-listen', 'overlay-listen'],
     ...['overlay-advertise', 'mdns', 'upnp', 'relay', 'seeds', 'memory-limit'],
     'max-message-size',
     'in-memory',
@@ -194,6 +203,11 @@ describe('an address that is in use ends it with code 1, and is named:', () => {
       '--amqp-listen',
       (port: number) => `127.0.0.1:${port}`,
       /^xspace: amqp-listen 127\.0\.0\.1:PORT: .*address already in use/,
+    ],
+    [
+      '--management-listen',
+      (port: number) => `127.0.0.1:${port}`,
+      /^xspace: management-listen 127\.0\.0\.1:PORT: .*address already in use/,
     ],
     [
       '--overlay-listen',
@@ -302,6 +316,7 @@ describe('xspace', () => {
       ['--tls-cert <file>', 'XSPACE_TLS_CERT', 'none'],
       ['--tls-key <file>', 'XSPACE_TLS_KEY', 'none'],
       ['--tls-ca <file>', 'XSPACE_TLS_CA', 'none'],
+      ['--management-listen <host:port>', 'XSPACE_MANAGEMENT_LISTEN', '127.0.0.1:15673, or any free port'],
       ['--overlay-listen <multiaddr>', 'XSPACE_OVERLAY_LISTEN', '/ip4/127.0.0.1/tcp/4672'],
       ['--overlay-advertise <multiaddr>', 'XSPACE_OVERLAY_ADVERTISE', 'where it listens'],
       ['--mdns [boolean]', 'XSPACE_MDNS', 'false'],

@@ -27,6 +27,7 @@ describe('a configuration', () => {
       name: hostname(),
       amqpListen: [{ host: '127.0.0.1', port: 5672 }],
       amqpsListen: [],
+      management: { endpoint: { host: '127.0.0.1', port: 15673 }, isDefault: true },
       overlayListen: ['/ip4/127.0.0.1/tcp/4672'],
       reachability: { advertise: [], mdns: false, upnp: false, relay: false },
       seeds: [],
@@ -42,6 +43,7 @@ describe('a configuration', () => {
     const config = parseConfig({
       name: 'Margaret',
       amqpListen: ['0.0.0.0:0', 'localhost:5673'],
+      managementListen: '[::]:15673',
       overlayListen: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/4673'],
       overlayAdvertise: ['/dns4/node.example/tcp/4672', '/ip6/2001:db8::7/tcp/4673'],
       mdns: true,
@@ -64,6 +66,7 @@ describe('a configuration', () => {
         { host: 'localhost', port: 5673 },
       ],
       amqpsListen: [],
+      management: { endpoint: { host: '::', port: 15673 }, isDefault: false },
       overlayListen: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/4673'],
       reachability: {
         advertise: ['/dns4/node.example/tcp/4672', '/ip6/2001:db8::7/tcp/4673'],

@@ -10,6 +10,7 @@ import { teardown } from './support/teardown.js';
 const ANYWHERE: NodeOptions = {
   amqpListen: ['127.0.0.1:0'],
   overlayListen: ['/ip4/127.0.0.1/tcp/0'],
+  managementListen: 'off',
   inMemory: true,
   logLevel: 'silent',
 };

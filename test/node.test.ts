@@ -2,27 +2,30 @@ import { once } from 'node:events';
 import { connect as connectSocket, createServer } from 'node:net';
 import type { ChannelModel } from 'amqplib';
 import { connect } from 'amqplib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { NodeConfig } from '../src/config.js';
 import { parseConfig } from '../src/config.js';
 import { createLogger } from '../src/logger.js';
+import { ManagementServer } from '../src/management/index.js';
 import type { Node } from '../src/node.js';
 import { startNode } from '../src/node.js';
 import type { RawConfig } from '../src/settings.js';
 import { version } from '../src/version.js';
+import { LogStub } from './dht-space/log-stub.js';
 import { eventually } from './support/eventually.js';
 import { teardown } from './support/teardown.js';
 
 const logger = createLogger({ level: 'silent', format: 'json', name: 'test' });
 
+const ANYWHERE: RawConfig = {
+  amqpListen: ['127.0.0.1:0'],
+  overlayListen: ['/ip4/127.0.0.1/tcp/0'],
+  managementListen: 'off',
+};
+
 function anywhere(raw: RawConfig = {}): NodeConfig {
   const nowhere: RawConfig = raw.dataDir === undefined ? { inMemory: 'true' } : {};
-  return parseConfig({
-    amqpListen: ['127.0.0.1:0'],
-    overlayListen: ['/ip4/127.0.0.1/tcp/0'],
-    ...nowhere,
-    ...raw,
-  });
+  return parseConfig({ ...ANYWHERE, ...nowhere, ...raw });
 }
 
 async function start(raw?: RawConfig): Promise<Node> {
@@ -120,6 +123,14 @@ describe('a node', () => {
         },
       },
     ]);
+    const space = {
+      space: 'market',
+      owner: alice.peerId,
+      members: [alice.peerId, bob.peerId].sort(),
+      linked: 1,
+    };
+    const points = [{ name: 'bids', type: 'topic', participants: 2 }];
+    for (const { status } of [alice, bob]) expect(status().spaces).toMatchObject([{ ...space, points }]);
   });
 
   it('counts its AMQP traffic', async () => {
@@ -134,6 +145,8 @@ describe('a node', () => {
       publishedMessages: 1,
       deliveredMessages: 0,
       aliases: [],
+      spaces: [],
+      refusals: {},
     });
   });
 
@@ -149,6 +162,72 @@ describe('a node', () => {
     expect((await closed)[0]).toMatchObject({ code: 320 });
     expect(await isOpen(Number(new URL(node.amqp[0] ?? '').port))).toBe(false);
     expect(await isOpen(overlayPort(node))).toBe(false);
+  });
+});
+
+describe('the management of a node', () => {
+  const json = { 'content-type': 'application/json' };
+  const authorization = `Basic ${btoa('guest:guest')}`;
+
+  it('takes commands and tells of the node, whether it keeps anything or not', async () => {
+    const node = await start({ managementListen: '127.0.0.1:0' });
+    const answer = await fetch(`${node.management}/api/commands`, {
+      method: 'POST',
+      headers: { ...json, authorization },
+      body: JSON.stringify({ command: 'vhost list' }),
+    });
+    expect(await answer.json()).toEqual({ result: [{ name: '/' }] });
+    const status = await fetch(`${node.management}/api/status`, { headers: { authorization } });
+    const { name } = anywhere();
+    expect(await status.json()).toEqual({ name, version, peerId: node.peerId, ...node.status() });
+  });
+
+  it('listens on any free port where nobody asked for one and the usual one is taken', async () => {
+    const log = new LogStub();
+    const nodes: Node[] = [];
+    for (let count = 0; count < 2; count++) {
+      const { managementListen: _, ...settings } = ANYWHERE;
+      const node = await startNode(parseConfig({ ...settings, inMemory: 'true' }), log);
+      teardown(() => node.stop());
+      nodes.push(node);
+    }
+    const [one, other] = nodes.map(({ management = '' }) => new URL(management));
+    expect([one?.hostname, other?.hostname]).toEqual(['127.0.0.1', '127.0.0.1']);
+    expect(other?.port).not.toBe(one?.port);
+    expect(log.about('on another port than 15673').at(-1)?.fields).toEqual({
+      management: nodes[1]?.management,
+    });
+  });
+
+  it('is not what keeps a node from starting where nobody asked for it', async () => {
+    const log = new LogStub();
+    const failing = vi.spyOn(ManagementServer, 'listen').mockRejectedValue(new Error('no such address'));
+    teardown(() => failing.mockRestore());
+    const { managementListen: _, ...settings } = ANYWHERE;
+    const node = await startNode(parseConfig({ ...settings, inMemory: 'true' }), log);
+    teardown(() => node.stop());
+    expect(node.management).toBeUndefined();
+    expect(log.about('there is no management')).toMatchObject([{ level: 'warn' }]);
+    await expect(startNode(anywhere({ managementListen: '127.0.0.1:0' }), log)).rejects.toThrow(
+      'management-listen 127.0.0.1:0: no such address',
+    );
+  });
+
+  it('is warned of where other machines reach it', async () => {
+    const log = new LogStub();
+    for (const managementListen of ['127.0.0.1:0', '0.0.0.0:0']) {
+      const node = await startNode(anywhere({ managementListen }), log);
+      teardown(() => node.stop());
+    }
+    expect(log.about('open to other machines')).toMatchObject([
+      { level: 'warn', fields: { management: expect.stringMatching(/^http:\/\/0\.0\.0\.0:/) } },
+    ]);
+  });
+
+  it('ends with its node', async () => {
+    const node = await startNode(anywhere({ managementListen: '127.0.0.1:0' }), logger);
+    await node.stop();
+    expect(await isOpen(Number(new URL(node.management ?? '').port))).toBe(false);
   });
 });
 

@@ -98,7 +98,8 @@ function external(_: Buffer, { certificateName }: Peer): Credentials {
   return { type: 'certificate', name: certificateName };
 }
 
-function isLoopback(address: string | undefined): boolean {
+/** Whether who has this address is on this machine. */
+export function isLoopback(address: string | undefined): boolean {
   if (address === undefined) return false;
   const plainAddress = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
   if (isIPv4(plainAddress)) return plainAddress.startsWith('127.');

@@ -1,6 +1,8 @@
 export type { AliasDeclaration, AliasHandler } from './alias-handler.js';
+export { isLoopback } from './authentication.js';
 export type { Gateway, GatewayStatus } from './gateway.js';
 export { createGateway } from './gateway.js';
+export { REFUSED_LOGIN_MS } from './limits.js';
 export { leavingMessage } from './message.js';
 export { contentFormat } from './message-format.js';
 export type { AliasStatus } from './space-exchange.js';

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
+import type { ControlAnswer } from './carry-out.js';
 import type { ControlRequest, ControlResult } from './commands.js';
 import { CONTROL_TIMEOUT_MS, MAX_ANSWER_BYTES } from './limits.js';
-import type { ControlAnswer } from './server.js';
+
+export const UNKNOWN_OUTCOME = 'the node did not answer: whether the command was carried out is not known';
 
 /**
  * Has a running node do something. Undefined: no node runs there.
@@ -26,7 +28,7 @@ export async function ask(path: string, request: ControlRequest): Promise<Contro
   return answer.result;
 }
 
-async function answerFrom(socket: AsyncIterable<Buffer>): Promise<ControlAnswer> {
+export async function answerFrom(socket: AsyncIterable<Buffer>): Promise<ControlAnswer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
@@ -37,8 +39,6 @@ async function answerFrom(socket: AsyncIterable<Buffer>): Promise<ControlAnswer>
     }
     return JSON.parse(Buffer.concat(chunks).toString('utf8'));
   } catch (cause) {
-    throw new Error('the node did not answer: whether the command was carried out is not known', {
-      cause,
-    });
+    throw new Error(UNKNOWN_OUTCOME, { cause });
   }
 }

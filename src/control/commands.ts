@@ -2,9 +2,14 @@ import type { Broker } from '../broker/index.js';
 import { BrokerError } from '../broker/index.js';
 import type { GrantAdministration, GrantRequest } from './grant-commands.js';
 import { checkGrantRequest, executeGrantRequest, GRANT_COMMANDS, isGrantRequest } from './grant-commands.js';
+import type { NodeSnapshot, SpaceAdministration, SpaceRequest } from './space-commands.js';
+import { checkSpaceRequest, executeSpaceRequest, isSpaceRequest, SPACE_COMMANDS } from './space-commands.js';
 
-/** What an administrator asks of a node, as it goes over the control socket. */
-export type ControlRequest = BrokerRequest | GrantRequest;
+/** What an administrator asks of a node, as it goes over the control socket and to its management listener. */
+export type ControlRequest = KeptRequest | SpaceRequest;
+
+/** What it is about is kept, so it can be asked of a node that does not run. */
+export type KeptRequest = BrokerRequest | GrantRequest;
 
 type BrokerRequest =
   | {
@@ -30,22 +35,30 @@ type BrokerRequest =
   | { readonly command: 'vhost remove'; readonly name: string }
   | { readonly command: 'vhost list' };
 
-/** A line of a list, or all there is to say: texts, and lists of texts. */
-export type ControlResult = readonly { readonly [column: string]: string | readonly string[] }[];
+/** Lines of a list, or all there is to say: texts, and lists of texts. */
+export type Rows = readonly { readonly [column: string]: string | readonly string[] }[];
+
+/** Of `status` the snapshot, of all else rows. */
+export type ControlResult = Rows | NodeSnapshot;
 
 type Command = BrokerRequest['command'];
 type Arguments<C extends Command> = Extract<BrokerRequest, { command: C }>;
 
-/** What commands are carried out on. */
-export interface Administered {
+/** What a node has whether it runs or not. */
+interface Kept {
   readonly broker: Broker;
   readonly grants: GrantAdministration;
 }
 
-const NOTHING: ControlResult = [];
+/** What commands are carried out on. */
+export interface Administered extends Kept {
+  readonly spaces: SpaceAdministration;
+}
+
+const NOTHING: Rows = [];
 
 const COMMANDS: {
-  readonly [C in Command]: (broker: Broker, request: Arguments<C>) => ControlResult | Promise<ControlResult>;
+  readonly [C in Command]: (broker: Broker, request: Arguments<C>) => Rows | Promise<Rows>;
 } = {
   'user add': async ({ users }, { name, password, tags }) => {
     await users.add(name, password, tags);
@@ -102,12 +115,14 @@ const TEXTS: { readonly [C in Command]: readonly (keyof Arguments<C>)[] } = {
 };
 
 /** Does what is asked, and comes back when that is safe. @throws BrokerError for what is refused */
-export async function execute(
-  { broker, grants }: Administered,
-  request: ControlRequest,
-): Promise<ControlResult> {
+export async function execute(node: Administered, request: ControlRequest): Promise<ControlResult> {
+  return isSpaceRequest(request) ? executeSpaceRequest(node.spaces, request) : executeOnKept(node, request);
+}
+
+/** The same for what needs no running node. */
+export async function executeOnKept({ broker, grants }: Kept, request: KeptRequest): Promise<Rows> {
   if (isGrantRequest(request)) return executeGrantRequest(grants, request);
-  const run = COMMANDS[request.command] as (broker: Broker, request: BrokerRequest) => Promise<ControlResult>;
+  const run = COMMANDS[request.command] as (broker: Broker, request: BrokerRequest) => Promise<Rows>;
   const result = await run(broker, request);
   await broker.settled();
   return result;
@@ -121,8 +136,12 @@ export function parseRequest(line: string): ControlRequest {
     checkGrantRequest({ ...request, command });
     return request as unknown as GrantRequest;
   }
+  if (typeof command === 'string' && isSpaceRequest({ command })) {
+    checkSpaceRequest({ ...request, command });
+    return request as unknown as SpaceRequest;
+  }
   if (typeof command !== 'string' || !Object.hasOwn(COMMANDS, command)) {
-    const all = [...Object.keys(COMMANDS), ...GRANT_COMMANDS];
+    const all = [...Object.keys(COMMANDS), ...GRANT_COMMANDS, ...SPACE_COMMANDS];
     throw malformed(`command: expected one of ${all.join(', ')}`);
   }
   for (const field of TEXTS[command as Command]) {

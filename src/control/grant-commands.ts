@@ -1,5 +1,5 @@
 import { BrokerError } from '../broker/index.js';
-import type { ControlResult } from './commands.js';
+import type { Rows } from './commands.js';
 
 /** What an administrator asks of a node about grants. */
 export type GrantRequest =
@@ -22,7 +22,7 @@ export type GrantRequest =
 /** The grants of a node. Whatever it throws as BrokerError is for the administrator. */
 export interface GrantAdministration {
   create(request: Omit<Extract<GrantRequest, { command: 'grant create' }>, 'command'>): Promise<string>;
-  list(): ControlResult;
+  list(): Rows;
   revoke(grant: string): Promise<void>;
   import(grant: string): Promise<void>;
 }
@@ -31,10 +31,7 @@ export function isGrantRequest(request: { readonly command: string }): request i
   return Object.hasOwn(TEXTS, request.command);
 }
 
-export async function executeGrantRequest(
-  grants: GrantAdministration,
-  request: GrantRequest,
-): Promise<ControlResult> {
+export async function executeGrantRequest(grants: GrantAdministration, request: GrantRequest): Promise<Rows> {
   switch (request.command) {
     case 'grant create': {
       const { command: _, ...terms } = request;

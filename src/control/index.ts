@@ -1,5 +1,10 @@
+export { carryOut } from './carry-out.js';
 export { ask } from './client.js';
-export type { ControlRequest, ControlResult } from './commands.js';
-export { execute } from './commands.js';
+export type { Administered, ControlRequest, ControlResult, KeptRequest, Rows } from './commands.js';
+export { executeOnKept } from './commands.js';
 export type { GrantAdministration } from './grant-commands.js';
+export { askAt, COMMANDS_PATH, MANAGEMENT_SERVER } from './http-client.js';
+export { CONTROL_TIMEOUT_MS, MAX_REQUEST_BYTES } from './limits.js';
 export { ControlServer } from './server.js';
+export type { SpaceAdministration } from './space-commands.js';
+export { isSpaceRequest } from './space-commands.js';

@@ -1,9 +1,9 @@
 import { unlink } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
-import { BrokerError } from '../broker/index.js';
-import type { Administered, ControlResult } from './commands.js';
-import { execute, parseRequest } from './commands.js';
+import type { ControlAnswer, ControlLogger } from './carry-out.js';
+import { carryOut } from './carry-out.js';
+import type { Administered } from './commands.js';
 import {
   CONTROL_TIMEOUT_MS,
   MAX_CONTROL_CONNECTIONS,
@@ -11,16 +11,8 @@ import {
   MAX_SOCKET_PATH_BYTES,
 } from './limits.js';
 
-interface ControlLogger {
-  info(fields: object, text: string): void;
-  error(fields: object, text: string): void;
-}
-
 /** Files that this process makes meanwhile are its owner's alone. */
 const OWNER_ONLY = 0o177;
-
-/** What goes back for a request, as a line of JSON. */
-export type ControlAnswer = { readonly result: ControlResult } | { readonly error: string };
 
 /** Where a running node takes commands: a socket that only its owner can open. Per connection one line of JSON each way. */
 export class ControlServer {
@@ -99,26 +91,9 @@ export class ControlServer {
 
   async #answer(line: string | undefined): Promise<ControlAnswer> {
     if (line === undefined) return { error: `request: longer than ${MAX_REQUEST_BYTES} bytes` };
-    try {
-      const request = parseRequest(line);
-      const result = await execute(this.#administered, request);
-      if (!request.command.endsWith(' list')) this.#logger.info({ request: shown(request) }, request.command);
-      return { result };
-    } catch (error) {
-      if (error instanceof BrokerError) return { error: error.message };
-      this.#logger.error({ err: error }, 'a command failed');
-      return { error: 'the command failed inside the node: see its log' };
-    }
+    const outcome = await carryOut(line, this.#administered, this.#logger);
+    return outcome.status === 'done' ? { result: outcome.result } : { error: outcome.error };
   }
-}
-
-/** Everything about a request that may be logged: a bearer grant is as good as a password. */
-function shown(request: object): object {
-  return Object.fromEntries(
-    Object.entries(request).filter(
-      ([field]) => field !== 'password' && field !== 'grant' && field !== 'command',
-    ),
-  );
 }
 
 /** The other side closes when it has the answer; what else it sends until then is of no interest. */

@@ -11,6 +11,7 @@ import { ask, ControlServer } from '../../src/control/index.js';
 import { MAX_CONTROL_CONNECTIONS, MAX_REQUEST_BYTES } from '../../src/control/limits.js';
 import { exchangeTypes } from '../../src/overlay/index.js';
 import { teardown } from '../support/teardown.js';
+import { FakeSpaces } from './fake-spaces.js';
 
 async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'xspace-control-'));
@@ -24,13 +25,14 @@ async function start(path?: string) {
   const broker = new Broker({ exchangeTypes, memory });
   const log: string[] = [];
   const add = (fields: object, message: string) => log.push(`${message} ${JSON.stringify(fields)}`);
+  const spaces = new FakeSpaces();
   const control = await ControlServer.listen(
     socket,
-    { broker, grants: {} as never },
+    { broker, grants: {} as never, spaces },
     { info: add, error: add },
   );
   teardown(() => control.close());
-  return { socket, broker, control, log, run: (request: ControlRequest) => ask(socket, request) };
+  return { socket, broker, spaces, control, log, run: (request: ControlRequest) => ask(socket, request) };
 }
 
 /** Sends octets of one's own, and gives what comes back until the end. */
@@ -68,7 +70,21 @@ describe('a control socket', () => {
     expect(broker.virtualHostNames).toEqual(['/']);
   });
 
+  it('deletes a point, and tells what the node tells about itself', async () => {
+    const { run, spaces, log } = await start();
+    const target = { space: 'market', owner: '12D3Koo', point: 'bids' };
+    expect(await run({ command: 'point delete', ...target })).toEqual([]);
+    expect(await run({ command: 'point delete', space: 'market', point: 'asks' })).toEqual([]);
+    expect(spaces.deleted).toEqual([target, { space: 'market', point: 'asks' }]);
+    expect(await run({ command: 'status' })).toEqual(spaces.status());
+    expect(log).toEqual([
+      'point delete {"request":{"space":"market","owner":"12D3Koo","point":"bids"}}',
+      'point delete {"request":{"space":"market","point":"asks"}}',
+    ]);
+  });
+
   it.each<[ControlRequest, string]>([
+    [{ command: 'point delete', space: 'market', point: 'none' }, "no point 'none'"],
     [{ command: 'user remove', name: 'bob' }, "user 'bob' does not exist"],
     [{ command: 'user add', name: 'guest', password: 'p', tags: [] }, "user 'guest' already exists"],
     [{ command: 'vhost remove', name: 'v' }, "vhost 'v' does not exist"],
@@ -123,6 +139,12 @@ describe('a control socket', () => {
     ['no command', '{}', 'request: command: expected one of'],
     ['a name that is no text', '{"command":"user remove","name":7}', 'user remove: name: expected a text'],
     ['no tags', '{"command":"user add","name":"a","password":"hunter2"}', 'tags: expected a list of texts'],
+    ['no point', '{"command":"point delete","space":"s"}', 'point delete: point: expected a text'],
+    [
+      'an owner that is no text',
+      '{"command":"point delete","space":"s","point":"p","owner":7}',
+      'owner: expected a text',
+    ],
     ['a user that is no text', '{"command":"permission list","user":7}', 'user: expected a text'],
   ])('refuses %s and goes on', async (_, line, expected) => {
     const { socket, run, log } = await start();

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ConfirmChannel } from 'amqplib';
+import { connect } from 'amqplib';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.js';
 import type { NodeProcess } from '../support/node-process.js';
@@ -69,9 +70,11 @@ beforeEach(async () => {
     startNode({ name: 'owner', flags: ['--data-dir', ownersDir] }),
     startNode({ name: 'guest', flags: ['--data-dir', guestsDir] }),
   ]);
-  const channel = await openChannel(owner);
+  const connection = await connect(owner.amqpUrl);
+  const channel = await connection.createChannel();
   const space = { implementation: 'dht', access: 'granted' };
   await channel.assertExchange('market', 'x-exchangespace', { durable: true, arguments: space });
+  await connection.close();
 });
 
 describe('an app of a node that needs a grant', () => {
@@ -125,6 +128,25 @@ describe('an app of a node that needs a grant', () => {
       expect(after.text).toContain('was revoked');
     });
     expect(got).toEqual(['hello']);
+  });
+
+  it('is shut out when the node of the owner starts again, where that was stopped when it was revoked', async () => {
+    const channel = await openChannel(guest);
+    const grant = await createGrant(ownersDir, guest.peerId);
+    await joins('bids', grant)(channel);
+    channel.publish('my-bids', 'eu.de', Buffer.from('hello'));
+    await channel.waitForConfirms();
+    await owner.stop();
+    const another = await createGrant(ownersDir, guest.peerId);
+    await xspace(ownersDir, 'grant', 'revoke', grant);
+    const list = JSON.parse(await xspace(ownersDir, 'grant', 'list', '--format', 'json'));
+    expect(list).toMatchObject([{ state: 'revoked' }, { state: 'valid' }]);
+    owner = await startNode({ name: 'owner', flags: ['--data-dir', ownersDir] });
+    await eventually(() => expect(guest.logs.join()).toContain('shut out of a granted space'));
+    const publishes = (other: ConfirmChannel) => other.publish('my-bids', 'eu.de', Buffer.from('x'));
+    expect((await refusalOf(guest.amqpUrl, publishes)).text).toContain('was revoked');
+    expect((await refusalOf(guest.amqpUrl, joins('mail', grant))).text).toContain('was revoked');
+    await joins('mail', another)(await openChannel(guest));
   });
 
   it('needs to give none where the node holds one, which it can import while it is stopped', async () => {

@@ -18,6 +18,8 @@ export interface NodeOptions {
   readonly amqpListen?: string;
   /** A multiaddr. */
   readonly overlayListen?: string;
+  /** `host:port` of its management listener; without it there is none. */
+  readonly managementListen?: string;
   /** Without `--data-dir` it keeps nothing. */
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -31,6 +33,7 @@ interface ReadyLine {
   readonly amqp: readonly string[];
   readonly amqps?: readonly string[];
   readonly overlay: readonly string[];
+  readonly management: string | null;
   readonly peerId: string;
 }
 
@@ -59,6 +62,8 @@ export class NodeProcess {
   readonly port: number;
   /** Multiaddrs that end in `/p2p/<peerId>`: what other nodes take as seeds. */
   readonly overlay: readonly string[];
+  /** `http://host:port`, or `null`. */
+  readonly management: string | null;
   readonly peerId: string;
   /** Settles when the process has ended, whatever ended it. */
   readonly exited: Promise<ExitStatus>;
@@ -74,6 +79,7 @@ export class NodeProcess {
     this.host = hostname;
     this.port = Number(port);
     this.overlay = ready.overlay;
+    this.management = ready.management;
     this.peerId = ready.peerId;
     this.exited = exitOf(child);
     this.#child = child;
@@ -147,6 +153,7 @@ function commandLine(name: string, options: NodeOptions): string[] {
     ...['--name', name, '--log-format', 'json'],
     ...['--amqp-listen', options.amqpListen ?? '127.0.0.1:0'],
     ...['--overlay-listen', options.overlayListen ?? '/ip4/127.0.0.1/tcp/0'],
+    ...['--management-listen', options.managementListen ?? 'off'],
     ...(options.flags?.includes('--data-dir') ? [] : ['--in-memory']),
     ...(options.flags ?? []),
   ];

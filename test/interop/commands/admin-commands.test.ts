@@ -1,15 +1,15 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { startNode } from './support/start-node.js';
-import { teardown } from './support/teardown.js';
+import { startNode } from '../../support/start-node.js';
+import { teardown } from '../../support/teardown.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../../dist/cli.js', import.meta.url));
 
 // Each command is a process of its own.
 vi.setConfig({ testTimeout: 60_000 });
@@ -28,8 +28,12 @@ interface Outcome {
 }
 
 /** Runs a command, with `input` at its standard input. */
-async function run(args: readonly string[], input = ''): Promise<Outcome> {
-  const child = spawn(process.execPath, [CLI, ...args], { stdio: 'pipe' });
+async function run(
+  args: readonly string[],
+  input = '',
+  env: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  const child = spawn(process.execPath, [CLI, ...args], { stdio: 'pipe', env: { ...process.env, ...env } });
   child.stdin.on('error', () => {}); // it may not read
   child.stdin.end(input);
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
@@ -82,6 +86,65 @@ describe.each(['running', 'stopped'])('commands for a node that is %s', (state) 
       'user\tvhost\tconfigure\twrite\tread\nguest\t/\t.*\t.*\t.*\n',
     );
   });
+});
+
+describe('commands by --management', () => {
+  it('are for any node that runs, also one that keeps nothing, and by flag before any variable', async () => {
+    const { management, peerId } = await startNode({ managementListen: '127.0.0.1:0' });
+    const url = new URL(management ?? '');
+    const anywhere = { XSPACE_DATA_DIR: '/nowhere' };
+    const added = run(
+      ['user', 'add', 'root', '--password', 'r', '--tags', 'administrator', '--management', url.href],
+      '',
+      anywhere,
+    );
+    expect(await added).toEqual({ code: 0, stdout: '', stderr: '' });
+    url.username = 'root';
+    url.password = 'r';
+    const environment = { XSPACE_MANAGEMENT: url.href };
+    expect(await run(['user', 'list'], '', environment)).toEqual({
+      code: 0,
+      stdout: 'name\ttags\nguest\tadministrator\nroot\tadministrator\n',
+      stderr: '',
+    });
+    const status = await run(['status'], '', environment);
+    expect(JSON.parse(status.stdout)).toMatchObject({ name: 'node', peerId, aliases: [], spaces: [] });
+    expect(await run(['user', 'list', '--data-dir', '/nowhere'], '', environment)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("data-dir: no node has its data in '/nowhere'"),
+    });
+  });
+
+  it('say where nobody is reached, with code 1 and without the password', async () => {
+    const url = 'http://admin:hunter2@127.0.0.1:1';
+    expect(await run(['point', 'delete', '--space', 's', '--point', 'p', '--management', url])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'xspace: management: http://127.0.0.1:1: cannot be reached: connect ECONNREFUSED 127.0.0.1:1\n',
+    });
+  });
+
+  it('that are given a data directory too end with code 2, and show no password', async () => {
+    const { code, stdout, stderr } = await withDataDir('user', 'list', '--management', 'http://a:hunter2@h');
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain("option '--management <url>' cannot be used with '--data-dir <path>'");
+    expect(stderr).not.toContain('hunter2');
+  });
+});
+
+describe('commands for a node that runs', () => {
+  it.each(['status', 'point delete --space s --point p'])(
+    'such as %s say so where it does not, and leave its directory alone',
+    async (args) => {
+      const command = args.split(' --')[0];
+      expect(await withDataDir(...args.split(' '))).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: `xspace: ${command}: the node in '${dataDir}' does not run, and this needs one that does\n`,
+      });
+      expect(await readdir(dataDir)).toEqual([]);
+    },
+  );
 });
 
 describe('a command that is refused', () => {

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { startNode } from './support/start-node.js';
-import { teardown } from './support/teardown.js';
+import { startNode } from '../../support/start-node.js';
+import { teardown } from '../../support/teardown.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../../dist/cli.js', import.meta.url));
 
 // Each command is a process of its own.
 vi.setConfig({ testTimeout: 60_000 });

@@ -1,0 +1,1 @@
+export { ManagementServer } from './server.js';
