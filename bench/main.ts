@@ -1,16 +1,18 @@
 /**
  * Measures one node beside RabbitMQ, and relaying between two nodes beside RabbitMQ's exchange federation, where
- * RabbitMQ is installed; and says for what one node is to reach whether it does.
+ * RabbitMQ is installed, and what it takes to join a space of many nodes; and says for what there are targets whether
+ * they are met.
  *
  *   npm run bench [-- options]
  *
- *   --systems node,rabbitmq,dht,prototype,federation   which of them (all)
+ *   --systems node,rabbitmq,dht,prototype,federation,joins   which of them (all)
  *   --only acks                        of one server: scenarios whose name contains it (all)
- *   --runs 3                           of one server: the median of so many counts
+ *   --runs 3                           of one server, and of joins: the median of so many counts
  *   --idle 5000                        of one server: so many idle connections
  *   --sizes 100,1024,65536             relaying: bytes of body
  *   --messages 500000                  relaying: per run; fewer where the bodies are large
  *   --rate 5000                        relaying: messages per second of the latency runs
+ *   --nodes 10,20,50,100               joins: nodes of the overlay, the newcomer included; up to 50 are members
  *   --quick                            a tenth of the messages
  *   --json                             the result as JSON
  *
@@ -18,6 +20,8 @@
  * 5,000 idle connections need as many open files: ulimit -n 12000.
  */
 import { parseArgs } from 'node:util';
+import type { JoinFigures } from './joins.js';
+import { measureJoins } from './joins.js';
 import { ownLoad } from './load.js';
 import type { Figures, IdleFigures } from './one-server.js';
 import { measureServers } from './one-server.js';
@@ -26,15 +30,23 @@ import { rabbitmqFederation } from './rabbitmq-federation.js';
 import { relaybench } from './relaybench.js';
 import { measureRelaying } from './relaying.js';
 import type { Measurement } from './report.js';
-import { idleTable, machine, oneServerTable, relayingTable, targetsTable } from './report.js';
+import { idleTable, joinsTable, machine, oneServerTable, relayingTable, targetsTable } from './report.js';
 import { node } from './server.js';
-import { relayingVerdicts, verdicts } from './targets.js';
+import { joinVerdicts, relayingVerdicts, verdicts } from './targets.js';
 import { relay } from './testbed.js';
 
 const servers = { node, rabbitmq } as const;
 const relays = { dht: relay('dht'), prototype: relay('prototype'), federation: rabbitmqFederation } as const;
-const NAMES = [...Object.keys(servers), ...Object.keys(relays)];
+const JOINS = 'joins';
+const NAMES = [...Object.keys(servers), ...Object.keys(relays), JOINS];
 const QUICK_FRACTION = 0.1;
+
+interface Measured {
+  readonly figures: readonly Figures[];
+  readonly idle: readonly IdleFigures[];
+  readonly relaying: readonly Measurement[];
+  readonly joins: readonly JoinFigures[];
+}
 
 const { values: options } = parseArgs({
   options: {
@@ -45,6 +57,7 @@ const { values: options } = parseArgs({
     sizes: { type: 'string', default: '100,1024,65536' },
     messages: { type: 'string', default: '500000' },
     rate: { type: 'string', default: '5000' },
+    nodes: { type: 'string', default: '10,20,50,100' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -57,10 +70,12 @@ async function bench(): Promise<void> {
   const generator = process.env.RELAYBENCH ? await relaybench(process.env.RELAYBENCH) : ownLoad;
   const fraction = options.quick ? QUICK_FRACTION : 1;
 
+  const runs = positive('runs', options.runs);
+
   const { figures, idle } = await measureServers(runnable(servers, chosen), {
     generator,
     fraction,
-    runs: positive('runs', options.runs),
+    runs,
     idleConnections: positive('idle', options.idle),
     only: options.only,
   });
@@ -71,7 +86,9 @@ async function bench(): Promise<void> {
     const ratePerSecond = positive('rate', options.rate);
     relaying.push(...(await measureRelaying(system, { generator, sizes, messages, ratePerSecond })));
   }
-  print(figures, idle, relaying);
+  const sizes = options.nodes.split(',').map((text) => positive('nodes', text));
+  const joins = chosen.includes(JOINS) ? await measureJoins(sizes, { runs }) : [];
+  print({ figures, idle, relaying, joins });
   const results = [
     ...figures.map(({ result }) => result),
     ...relaying.flatMap(({ full, paced }) => [full, paced]),
@@ -92,18 +109,15 @@ function runnable<T extends { readonly name: string; readonly missing?: string |
   });
 }
 
-function print(
-  figures: readonly Figures[],
-  idle: readonly IdleFigures[],
-  relaying: readonly Measurement[],
-): void {
+function print({ figures, idle, relaying, joins }: Measured): void {
   const reached = [
     ...(figures.length + idle.length > 0 ? verdicts(figures, idle) : []),
     ...relayingVerdicts(relaying),
+    ...(joins.length > 0 ? joinVerdicts(joins) : []),
   ];
   if (options.json) {
     console.log(
-      JSON.stringify({ machine: machine(), figures, idle, targets: reached, relaying }, undefined, 2),
+      JSON.stringify({ machine: machine(), figures, idle, targets: reached, relaying, joins }, undefined, 2),
     );
     return;
   }
@@ -112,6 +126,7 @@ function print(
   if (idle.length > 0) console.log(idleTable(idle));
   if (reached.length > 0) console.log(targetsTable(reached));
   if (relaying.length > 0) console.log(relayingTable(relaying));
+  if (joins.length > 0) console.log(joinsTable(joins));
 }
 
 function positive(name: string, text: string): number {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { projectRoot } from '../test/support/node-process.js';
+import type { JoinFigures } from './joins.js';
 import type { LoadResult } from './load.js';
 import type { Figures, IdleFigures } from './one-server.js';
 import type { Verdict } from './targets.js';
@@ -65,6 +66,16 @@ const idleConnections: Columns<IdleFigures> = [
   ['KiB each', ({ bytesPerConnection }) => (bytesPerConnection / 1_024).toFixed(1)],
 ];
 
+const joins: Columns<JoinFigures> = [
+  ['join as the last of', ({ nodes }) => `${nodes} nodes`],
+  ['members', ({ members }) => integer(members)],
+  ['answered ms', ({ answeredMs }) => integer(answeredMs)],
+  ['CPU ms, all nodes', ({ cpuMs }) => integer(cpuMs)],
+  ['links', ({ links }) => integer(links)],
+  ['DHT requests until then', ({ requestsUntilAnswered }) => integer(requestsUntilAnswered)],
+  ['in all', ({ requests }) => integer(requests)],
+];
+
 const targets: Columns<Verdict> = [
   ['target', ({ target }) => target],
   ['measured', ({ measured }) => measured?.toLocaleString('en', { maximumFractionDigits: 2 }) ?? 'not'],
@@ -74,6 +85,7 @@ const targets: Columns<Verdict> = [
 export const relayingTable = tableOf(relaying);
 export const oneServerTable = tableOf(oneServer);
 export const idleTable = tableOf(idleConnections);
+export const joinsTable = tableOf(joins);
 export const targetsTable = tableOf(targets);
 
 function tableOf<T>(columns: Columns<T>): (items: readonly T[]) => string {

@@ -1,9 +1,10 @@
+import type { JoinFigures } from './joins.js';
 import type { Figures, IdleFigures } from './one-server.js';
 import { FEDERATION } from './rabbitmq-federation.js';
 import type { Measurement } from './report.js';
 import { acks, fewBindings, manyBindings, noAck, persistent } from './scenarios.js';
 
-/** What a node, and two of them, are to reach, on Node 20 and two processors, and what it has. */
+/** What a node, and several of them, are to reach, on Node 20 and two processors, and what it has. */
 export interface Verdict {
   readonly target: string;
   /** Undefined where it was not measured, or there was no RabbitMQ to compare with. */
@@ -19,6 +20,10 @@ const PERSISTENT_RATIO = 1;
 const BINDINGS_RATIO = 3;
 const IDLE_CONNECTION_KIB = 60;
 const FEDERATION_RATIO = 10;
+const JOIN_S = 1;
+const JOIN_MEMBERS = 50;
+const FEW_NODES = 10;
+const MANY_NODES = 100;
 /** Where the target is meant: larger bodies measure the network more than the servers. */
 const RELAYED_BYTES = 100;
 
@@ -35,6 +40,25 @@ export function relayingVerdicts(relaying: readonly Measurement[]): readonly Ver
         FEDERATION_RATIO,
       ),
     );
+}
+
+/** Of joins: how long one takes, and that the requests of the DHT which it costs grow no faster than logarithmically. */
+export function joinVerdicts(joins: readonly JoinFigures[]): readonly Verdict[] {
+  const of = (size: number) => joins.find(({ nodes }) => nodes === size);
+  const answeredMs = of(JOIN_MEMBERS)?.answeredMs;
+  const growth = Math.log(MANY_NODES) / Math.log(FEW_NODES);
+  return [
+    atMost(
+      `join of the ${JOIN_MEMBERS}th member: ${JOIN_S} s`,
+      answeredMs === undefined ? undefined : answeredMs / 1_000,
+      JOIN_S,
+    ),
+    atMost(
+      `join among ${MANY_NODES} nodes: ${growth} times the DHT requests as among ${FEW_NODES}, as their logarithms`,
+      ratio(of(MANY_NODES)?.requests, of(FEW_NODES)?.requests),
+      growth,
+    ),
+  ];
 }
 
 export function verdicts(figures: readonly Figures[], idle: readonly IdleFigures[]): readonly Verdict[] {

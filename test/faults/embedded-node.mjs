@@ -7,6 +7,7 @@ const node = await createNode({
   name: process.argv[2],
   amqpListen: ['127.0.0.1:0'],
   overlayListen: ['/ip4/127.0.0.1/tcp/0'],
+  managementListen: 'off',
   inMemory: true,
   logLevel: 'error',
 });

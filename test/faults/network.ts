@@ -44,6 +44,10 @@ export class Network {
   readonly #hub = this.#namespace('hub');
   readonly #net: string;
   #hosts = 0;
+  /** By name of the host. */
+  readonly #ports = new Map<string, string>();
+  /** Those on the other side of a network that is cut in two. */
+  #apart: readonly string[] = [];
 
   /** `net`: the first three numbers of the addresses in the network that all share. */
   constructor(net = PUBLIC_NET) {
@@ -60,6 +64,7 @@ export class Network {
     const namespace = this.#namespace(name);
     const address = `${this.#net}.${number}`;
     this.#plugIn(namespace, number, address);
+    this.#ports.set(name, `port${number}`);
     return this.#finish(name, namespace, number, address);
   }
 
@@ -99,6 +104,20 @@ export class Network {
     ip(namespace, 'link set eth0 up');
     ip(namespace, `route add default via ${PRIVATE_NET}.1`);
     return this.#finish(name, namespace, number, address);
+  }
+
+  /** Cuts the network in two: what these hosts with public addresses and the others send each other is lost, until `heal`. */
+  split(...half: readonly Host[]): void {
+    this.#apart = half.map(({ name }) => this.#ports.get(name) ?? name);
+    ip(this.#hub, 'link add bridge1 type bridge');
+    ip(this.#hub, 'link set bridge1 up');
+    for (const port of this.#apart) ip(this.#hub, `link set ${port} master bridge1`);
+  }
+
+  heal(): void {
+    for (const port of this.#apart) ip(this.#hub, `link set ${port} master bridge0`);
+    ip(this.#hub, 'link delete bridge1');
+    this.#apart = [];
   }
 
   #next(): number {
