@@ -19,7 +19,7 @@ import { METHODS } from '../../src/amqp-codec/methods.js';
 import { Random, seed } from '../support/random.js';
 import { RandomValues } from './random-values.js';
 
-const INPUTS = 20_000;
+const INPUTS = 10_000;
 const TIME_LIMIT_MS = 15_000;
 
 let random: Random;

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Random, seed } from '../../support/random.js';
 import { contentsOf, entry, LARGE_BYTES, openStore, synced, temporaryFolder } from './support.js';
 
-const ROUNDS = 60;
+const ROUNDS = 30;
 const ENTRIES = 120;
 
 interface Killed {

@@ -7,14 +7,14 @@ import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
 import { describe, expect, it } from 'vitest';
-import { RawClient } from './support/amqp-raw-client.js';
-import { CertificateAuthority } from './support/certificates.js';
-import { eventually } from './support/eventually.js';
-import { teardown } from './support/teardown.js';
-import { requireTools } from './support/tools.js';
+import { RawClient } from '../../support/amqp-raw-client.js';
+import { CertificateAuthority } from '../../support/certificates.js';
+import { eventually } from '../../support/eventually.js';
+import { teardown } from '../../support/teardown.js';
+import { requireTools } from '../../support/tools.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
-const PACKAGE = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+const CLI = fileURLToPath(new URL('../../../dist/cli.js', import.meta.url));
+const PACKAGE = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
 const ANY_PORT = [
   ...['--amqp-listen', '127.0.0.1:0'],
   ...['--overlay-listen', '/ip4/127.0.0.1/tcp/0'],
