@@ -2,7 +2,13 @@ import type { QueryEvent } from '@libp2p/kad-dht';
 import type { Logger } from '../overlay/index.js';
 import type { Claim, ClaimKind, ClaimRules } from './claims.js';
 import { encodeClaims, sameClaims } from './claims.js';
-import { DHT_READ_TIMEOUT_MS, DHT_WRITE_TIMEOUT_MS, MAX_STORE_ROUNDS } from './limits.js';
+import {
+  DHT_READ_TIMEOUT_MS,
+  DHT_WRITE_TIMEOUT_MS,
+  MAX_RECENT_READS,
+  MAX_STORE_ROUNDS,
+  RECENT_READ_MS,
+} from './limits.js';
 import type { OverlayNode } from './node.js';
 import { RecordValidator } from './record-validator.js';
 import { timeLimit } from './time-limit.js';
@@ -22,6 +28,8 @@ export class ClaimStore<K extends ClaimKind> {
   readonly #node: OverlayNode;
   readonly #logger: Logger;
   readonly #validator: RecordValidator<K>;
+  /** By key, the earliest first. */
+  readonly #reads = new Map<string, { readonly atMs: number; readonly holders: number }>();
 
   constructor(node: OverlayNode, rules: ClaimRules<K>, { logger, clock, changed }: ClaimStoreOptions) {
     this.#node = node;
@@ -49,7 +57,20 @@ export class ClaimStore<K extends ClaimKind> {
       // get() ends by correcting outdated holders, and throws where one refuses. Upkeep does that better.
       return event.name === 'DIAL_PEER' && event.path.index === -1 ? 'enough' : 'more';
     });
+    this.#reads.delete(key);
+    this.#reads.set(key, { atMs: performance.now(), holders });
+    for (const [earliest, { atMs }] of this.#reads) {
+      if (this.#reads.size <= MAX_RECENT_READS && performance.now() - atMs < RECENT_READ_MS) break;
+      this.#reads.delete(earliest);
+    }
     return holders;
+  }
+
+  /** How many others held a value when the key was read last; 0 where that is longer ago than `maxAgeMs`, or RECENT_READ_MS. */
+  holdersLately(key: string, maxAgeMs = RECENT_READ_MS): number {
+    const read = this.#reads.get(key);
+    const isRecent = read !== undefined && performance.now() - read.atMs < Math.min(maxAgeMs, RECENT_READ_MS);
+    return isRecent ? read.holders : 0;
   }
 
   /**

@@ -54,8 +54,6 @@ export class Directory {
   readonly #points: ClaimStore<'point-record'>;
   /** How often each space was announced and not withdrawn. */
   readonly #announced = new Map<string, number>();
-  /** When claims of spaces were found in the DHT, by their key, if that is not long ago. */
-  readonly #found = new Map<string, number>();
   readonly #stopListening: () => void;
 
   /** `claimed`: the claims of this name of a space have changed. */
@@ -190,7 +188,7 @@ export class Directory {
     { owner, signal }: LookupOptions & { readonly owner?: string | undefined } = {},
   ): Promise<readonly Sealed<SpaceManifest>[]> {
     const key = spaceKey(space);
-    await this.#readManifests(key, signal);
+    await this.#spaces.read(key, signal);
     return this.#spaces.claims(key).filter(({ record }) => owner === undefined || record.owner === owner);
   }
 
@@ -204,23 +202,11 @@ export class Directory {
     }: { readonly owner: string; readonly maxAgeMs: number; readonly signal: AbortSignal },
   ): Promise<Sealed<SpaceManifest> | undefined> {
     const key = spaceKey(space);
-    const foundMs = this.#found.get(key) ?? Number.NEGATIVE_INFINITY;
-    if (performance.now() - foundMs >= maxAgeMs) {
+    if (this.#spaces.holdersLately(key, maxAgeMs) === 0) {
       await this.#node.routing.recover(timeLimit(limits.DHT_RECOVERY_LIMIT_MS, signal));
-      await this.#readManifests(key, signal);
+      await this.#spaces.read(key, signal);
     }
     return this.#spaces.claims(key).find(({ record }) => record.owner === owner);
-  }
-
-  /** Resolves with how many others hold claims of the space's name. */
-  async #readManifests(key: string, signal?: AbortSignal): Promise<number> {
-    const holders = await this.#spaces.read(key, signal);
-    const nowMs = performance.now();
-    for (const [other, foundMs] of this.#found) {
-      if (nowMs - foundMs >= limits.MANIFEST_FRESH_MS) this.#found.delete(other);
-    }
-    if (holders > 0) this.#found.set(key, nowMs);
-    return holders;
   }
 
   /** What is known of the owner's spaces by the name without asking anybody. */
@@ -238,11 +224,13 @@ export class Directory {
    * has put a newer one there.
    */
   keepManifest(manifest: Sealed<SpaceManifest>, superseded: (by: Sealed<SpaceManifest>) => void): void {
-    const { access } = manifest.record;
+    const { access, owner, space } = manifest.record;
     this.#spaces.learn(manifest);
+    // The owner has just signed it: nobody holds it yet.
+    const holders = owner === this.#node.id ? 0 : this.#spaces.holdersLately(spaceKey(space));
     const run = (signal: AbortSignal) => this.#tendManifest(manifest, superseded, signal);
     const periodMs = access === 'granted' ? limits.GRANTED_MANIFEST_PERIOD_MS : limits.MANIFEST_PERIOD_MS;
-    this.#upkeep.begin(spaceIdOf(manifest.record), { periodMs, run });
+    this.#upkeep.begin(spaceIdOf(manifest.record), { periodMs, run }, holders);
   }
 
   releaseManifest(spaceId: string): void {
@@ -255,7 +243,7 @@ export class Directory {
     signal: AbortSignal,
   ): Promise<number> {
     const key = spaceKey(kept.record.space);
-    const holders = await this.#readManifests(key, signal);
+    const holders = await this.#spaces.read(key, signal);
     const known = this.#spaces.claims(key).find(({ record }) => record.owner === kept.record.owner) ?? kept;
     if (compareManifests(known.record, kept.record) < 0) superseded(known);
     const own = known.record.owner === this.#node.id && !known.record.deleted;
@@ -296,9 +284,10 @@ export class Directory {
   keepPoint(sealed: Sealed<PointRecord>, holds: (sealed: Sealed<PointRecord>) => void): void {
     const { record } = sealed;
     this.#points.learn(sealed);
-    const kept: KeptPoint = { record, holders: 0, holds };
+    const holders = record.author === this.#node.id ? 0 : this.#points.holdersLately(keyOf(record));
+    const kept: KeptPoint = { record, holders, holds };
     const run = (signal: AbortSignal) => this.#tendPoint(kept, signal);
-    this.#upkeep.begin(keyOf(record), { periodMs: limits.POINT_PERIOD_MS, run });
+    this.#upkeep.begin(keyOf(record), { periodMs: limits.POINT_PERIOD_MS, run }, holders);
   }
 
   /** Keeps it alive no more, and lets it live while others do. */

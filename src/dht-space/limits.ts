@@ -225,6 +225,9 @@ export const MAX_FOUND_MEMBERS = 64;
 /** One lookup in the DHT, and one act of storing; what was found or stored until then counts. */
 export const DHT_READ_TIMEOUT_MS = 4 * SECOND;
 export const DHT_WRITE_TIMEOUT_MS = 6 * SECOND;
+/** Whoever enters a space has just read what it keeps from then on: for so long that need not be read again, of so many keys. */
+export const RECENT_READ_MS = 10 * SECOND;
+export const MAX_RECENT_READS = 1_024;
 /** Rounds of storing where others store under the same key at the same time; then what is known is the answer. */
 export const MAX_STORE_ROUNDS = 3;
 /** Records that compete for one name; the preferred ones are kept. The wire format has the same limit. */

@@ -51,6 +51,14 @@ describe('a duty', () => {
     expect(runs).toHaveLength(1);
   });
 
+  it('is not hurried from the start where enough are known to hold the thing', async () => {
+    const { upkeep, runs, duty } = upkeepOf(0);
+    upkeep.begin('duty', duty, ENOUGH_HOLDERS);
+    upkeep.grown();
+    await vi.advanceTimersByTimeAsync(REPAIR_DELAY_MS);
+    expect(runs).toHaveLength(0);
+  });
+
   it('runs again soon when peers came in while it found too few holders', async () => {
     const { upkeep, runs } = upkeepOf(0, async () => {
       if (runs.length === 1) upkeep.grown();
