@@ -4,10 +4,16 @@ import { LENGTH_BYTES, MESSAGE_RECORD, POINT_RECORD, readU64, SPACE_ID_BYTES } f
 import type { RefusalCause } from './refusals.js';
 import { PeerFault } from './refusals.js';
 
+/** A content as it came in. */
+export interface ReceivedContent extends Content {
+  /** For whoever knows what the sender may do. */
+  keyAlone: boolean;
+}
+
 export interface InboxSink {
   point(point: number, spaceId: Buffer, name: string): void;
   /** The content's bytes are lent for the time of the call. */
-  message(point: number, sequence: number, content: Content): void;
+  message(point: number, sequence: number, content: ReceivedContent): void;
 }
 
 /** What breaks the format of the message stream; the link that carried it is dropped. */
@@ -113,6 +119,7 @@ export class Inbox {
       headerEnd,
       bodyStart: headerEnd,
       bodyEnd: end,
+      keyAlone: false,
     });
   }
 

@@ -4,6 +4,7 @@ import type { Content, Logger, MemoryPressure } from '../overlay/index.js';
 import { aborted } from './aborted.js';
 import { backoffMs } from './backoff.js';
 import { greet } from './greeting.js';
+import type { ReceivedContent } from './inbox.js';
 import type { IncomingMessages, MessageStreamOwner } from './incoming-messages.js';
 import {
   CREDIT_WINDOW_BYTES,
@@ -376,7 +377,7 @@ export class Link {
   }
 
   /** A record of the peer's message stream: it publishes to a point. */
-  message(number: number, sequence: number, content: Content): void {
+  message(number: number, sequence: number, content: ReceivedContent): void {
     const participant = this.points.byNumber(number);
     if (participant === undefined) throw new Error(`point ${number} was not named`);
     if (!participant.receive(sequence, content)) this.#host.stray(participant);

@@ -1,5 +1,6 @@
-import type { Content, Interest, PointType } from '../overlay/index.js';
+import type { Interest, PointType } from '../overlay/index.js';
 import { interestKey } from '../overlay/index.js';
+import type { ReceivedContent } from './inbox.js';
 import { interestDigest } from './interest-wire.js';
 import { MAX_SECRET_KEYS, MAX_TOLD_PATTERNS } from './limits.js';
 import type { Link } from './link.js';
@@ -90,7 +91,7 @@ export class Participant {
   }
 
   /** A message that the other side published to the point. False where it is not let in, or this node takes no part. */
-  receive(sequence: number, content: Content): boolean {
+  receive(sequence: number, content: ReceivedContent): boolean {
     const point = this.#point;
     if (point === undefined) return false;
     if (!this.access.mayPublish(content.routingKey)) {
@@ -100,8 +101,8 @@ export class Participant {
     this.#identity.epoch = this.link.remoteEpoch;
     this.#identity.sequence = sequence;
     // The keys of CC are in the header, which nobody here reads.
-    const checked = this.access.publishesEverything ? content : { ...content, keyAlone: true };
-    if (point.takeIn(this.#identity, checked)) this.receivedMessages += 1;
+    content.keyAlone = !this.access.publishesEverything;
+    if (point.takeIn(this.#identity, content)) this.receivedMessages += 1;
     return true;
   }
 
