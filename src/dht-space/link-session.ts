@@ -1,4 +1,5 @@
 import type { Connection, Stream } from '@libp2p/interface';
+import { TimeoutError } from '@libp2p/interface';
 import { aborted } from './aborted.js';
 import type { ControlStream } from './control-stream.js';
 import type { InboxSink } from './inbox.js';
@@ -115,7 +116,7 @@ export class LinkSession {
     const silentMs = nowMs - this.#heardMs;
     const unsettledMs = this.settlement.overdueMs(nowMs);
     if (silentMs >= DEAD_AFTER_MS) {
-      const cause = new Error(`nothing heard for ${silentMs} ms`);
+      const cause = new TimeoutError(`nothing heard for ${silentMs} ms`);
       this.abort(cause);
       this.connection.abort(cause);
     } else if (unsettledMs >= DEAD_AFTER_MS) {

@@ -20,12 +20,11 @@ import { LiveRoutingTable } from './live-routing-table.js';
 import { formerNeighbours, returnTo } from './neighbours.js';
 import { noiseCrypto } from './noise-crypto.js';
 import type { OverlayStore } from './overlay-store.js';
+import { DHT_PROTOCOL } from './protocol.js';
 import type { ReachabilityOptions } from './reachability.js';
 import { Reachability } from './reachability.js';
 import { Refusals } from './refusals.js';
-import { countedConnections, countedHandshakes, refuseInDht } from './unseen-refusals.js';
-
-const DHT_PROTOCOL = '/xspace/kad/1.0.0';
+import { UnseenRefusals } from './unseen-refusals.js';
 
 export interface OverlayNodeOptions {
   /** Multiaddrs to listen on; port 0 picks one. */
@@ -44,6 +43,7 @@ export async function startOverlayNode(options: OverlayNodeOptions): Promise<Ove
   const { reachability: how = {}, logger } = options;
   const reachability = new Reachability(how, logger);
   const refusals = new Refusals(logger);
+  const unseen = new UnseenRefusals(refusals);
   const { transport, peerDiscovery, addressSorter, connectionGater, services } = reachability.init;
   const libp2p = await createLibp2p({
     privateKey,
@@ -53,7 +53,7 @@ export async function startOverlayNode(options: OverlayNodeOptions): Promise<Ove
     transports: [tcp(), transport],
     peerDiscovery,
     connectionGater,
-    connectionEncrypters: [countedHandshakes(noise({ crypto: noiseCrypto }), refusals)],
+    connectionEncrypters: [unseen.handshakes(noise({ crypto: noiseCrypto }))],
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: limits.MAX_STREAM_WINDOW_BYTES } })],
     // Addresses would be forgotten after an hour, connected or not, and seeds could hand out nobody.
     peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: Number.POSITIVE_INFINITY },
@@ -70,10 +70,11 @@ export async function startOverlayNode(options: OverlayNodeOptions): Promise<Ove
       addressSorter,
     },
     services: {
+      // First: it has to see what the others open.
+      unseenRefusals: unseen.connections(),
       identify: identify(),
       ping: ping(),
       dht: (components: KadDHTComponents) => kadDHT(dhtOptions())(withFewerPings(components)),
-      countedConnections: countedConnections(refusals),
       ...services,
     },
   });
@@ -84,6 +85,7 @@ export async function startOverlayNode(options: OverlayNodeOptions): Promise<Ove
     await libp2p.stop();
     throw new Error(`the overlay cannot start: ${reasonsOf(cause)}`, { cause });
   }
+  unseen.refuseInDht(libp2p.services.dht);
   const node = new OverlayNode(libp2p, privateKey, { reachability, refusals, logger });
   reachability.started(libp2p, (peer) => node.routing.admit(peer));
   // libp2p enters a node's own addresses a second after the start. Without them it names itself to nobody.
@@ -175,7 +177,6 @@ export class OverlayNode {
     this.routing = new LiveRoutingTable(libp2p, logger);
     this.refusals = refusals;
     this.#reachability = reachability;
-    refuseInDht(this.dht, refusals);
   }
 
   /** Where others reach this node: multiaddrs with `/p2p/…`, at most MAX_ADDRESSES_PER_MEMBER. */

@@ -4,13 +4,15 @@ import { RecordError } from './envelope.js';
 /**
  * Why something that a peer did is refused. By anybody:
  * - `connection`: one more than its host may open in a second, or than this node takes
- * - `handshake`: who connects does not prove its peer id
+ * - `handshake`: who connects does not speak libp2p, or does not prove its peer id
  * - `link`: one more than this node keeps
  * - `greeting`: a control stream that does not begin as it has to, or a message stream of no session. Honest peers bring
  *   about some: other versions, sessions that have just ended
- * - `protocol`: what is no message, or none that may come there; numbers that were never given, digests that do not fit
+ * - `protocol`: what is no message, or none that may come there; numbers that were never given, digests that do not fit;
+ *   octets that libp2p cannot read
  * - `oversize`: one message, record, list or name beyond its limit
- * - `flood`: more of what is bounded per peer or space than there may be: points, patterns, credit, members, things stored
+ * - `flood`: more of what is bounded per peer or space than there may be: points, patterns, credit, members, streams, things
+ *   stored
  * - `forged`: a record without its signer's signature; a provider record for another peer
  * - `foreign`: a record of another space, or under another key
  * - `clock`: a record from the future, or one that would be good for too long

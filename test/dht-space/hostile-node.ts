@@ -133,6 +133,15 @@ export class HostileNode implements Identity {
     return this.send(at, DHT_PROTOCOL, Buffer.concat(requests));
   }
 
+  /** Answers with the same octets whoever asks by this protocol, be it one of libp2p's own. */
+  async answer(protocol: string, octets: Uint8Array): Promise<void> {
+    await this.#libp2p.unhandle(protocol);
+    await this.#libp2p.handle(protocol, async (stream) => {
+      stream.send(octets);
+      await stream.close();
+    });
+  }
+
   #keep(stream: Stream): void {
     stream.addEventListener('message', ({ data }) => void this.octets.push(Buffer.from(data.subarray())));
   }

@@ -1,9 +1,10 @@
+import type { KadDHT } from '@libp2p/kad-dht';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { RecordError } from '../../src/dht-space/envelope.js';
 import { MAX_STORES_PER_PEER, STORES_PER_SECOND_PER_PEER } from '../../src/dht-space/limits.js';
 import { PeerFault, Refusals } from '../../src/dht-space/refusals.js';
-import { refuseInDht } from '../../src/dht-space/unseen-refusals.js';
+import { UnseenRefusals } from '../../src/dht-space/unseen-refusals.js';
 import { identities } from './fixtures.js';
 import { LogStub } from './log-stub.js';
 
@@ -60,7 +61,7 @@ describe('the DHT', () => {
         stored += 1;
       },
     };
-    refuseInDht({ rpc } as unknown as Parameters<typeof refuseInDht>[0], refusals, () => nowMs);
+    new UnseenRefusals(refusals).refuseInDht({ rpc } as unknown as KadDHT, () => nowMs);
     const store = (by: typeof peer, type = 'PUT_VALUE'): Promise<void> =>
       (rpc.handleMessage as (by: typeof peer, request: object) => Promise<void>)(by, { type });
     for (let count = 0; count < MAX_STORES_PER_PEER; count++) await store(peer);
