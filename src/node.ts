@@ -7,7 +7,7 @@ import type { Endpoint, NodeConfig, StorageConfig } from './config.js';
 import type { Administered } from './control/index.js';
 import { ControlServer } from './control/index.js';
 import { CONTROL_SOCKET, GRANTS_FILE, IDENTITY_FILE, OVERLAY_FOLDER } from './data-dir.js';
-import type { SpaceStatus } from './dht-space/index.js';
+import type { SpaceStatus, ToldAddress } from './dht-space/index.js';
 import { startDht } from './dht-space/index.js';
 import { grantAdministration, told } from './grant-administration.js';
 import { NodeHomeBroker } from './home-broker/index.js';
@@ -43,6 +43,8 @@ export interface Node {
 
 interface NodeStatus extends GatewayStatus {
   readonly aliases: readonly AliasStatus[];
+  /** Where other nodes are told to reach this one in the overlay. */
+  readonly overlay: readonly ToldAddress[];
   readonly spaces: readonly SpaceStatus[];
   /** How often what peers did was refused, by cause. */
   readonly refusals: Readonly<Record<string, number>>;
@@ -112,6 +114,7 @@ export async function startNode(
     const status = (): NodeStatus => ({
       ...gateway.status(),
       aliases: spaceExchange.status(),
+      overlay: dht.told,
       spaces: dht.status(),
       refusals: dht.refusals,
     });

@@ -145,6 +145,7 @@ describe('a node', () => {
       publishedMessages: 1,
       deliveredMessages: 0,
       aliases: [],
+      overlay: [{ address: node.overlay[0], reached: 'assumed' }],
       spaces: [],
       refusals: {},
     });

@@ -25,6 +25,7 @@ import { assertAccess, declaredManifest } from './manifest.js';
 import type { OverlayNode } from './node.js';
 import type { OverlayStore } from './overlay-store.js';
 import type { DhtPoint } from './point.js';
+import type { ToldAddress } from './reachability.js';
 import type { Sealed, SpaceManifest } from './records.js';
 import { open } from './records.js';
 import { PeerFault } from './refusals.js';
@@ -148,6 +149,11 @@ export class DhtSpaces implements SpaceImplementation {
   /** Overlay addresses of this node, with its peer id. */
   get addresses(): readonly string[] {
     return this.#node.addresses();
+  }
+
+  /** Where others are told to reach this node, and how that is known. */
+  get told(): readonly ToldAddress[] {
+    return this.#node.told;
   }
 
   /** Joins the overlay through any of its nodes, without a space yet. */

@@ -174,6 +174,9 @@ export const STORES_PER_SECOND_PER_PEER = 64;
 
 // --- relays ---
 
+/** Nodes that this one dials back at the same time, for them to know whether they can be dialled; others ask somebody else. */
+export const MAX_DIALS_BACK = 4;
+
 /** Relays that a node is reached through at the same time: one, and one for when that fails. */
 export const MAX_RELAYS = 2;
 /** Relays that a node asks in its life; those that it has asked before may relay for it again. libp2p forgets none of them. */

@@ -21,7 +21,7 @@ import { formerNeighbours, returnTo } from './neighbours.js';
 import { noiseCrypto } from './noise-crypto.js';
 import type { OverlayStore } from './overlay-store.js';
 import { DHT_PROTOCOL } from './protocol.js';
-import type { ReachabilityOptions } from './reachability.js';
+import type { ReachabilityOptions, ToldAddress } from './reachability.js';
 import { Reachability } from './reachability.js';
 import { Refusals } from './refusals.js';
 import { UnseenRefusals } from './unseen-refusals.js';
@@ -182,6 +182,11 @@ export class OverlayNode {
   /** Where others reach this node: multiaddrs with `/p2p/…`, at most MAX_ADDRESSES_PER_MEMBER. */
   addresses(): readonly string[] {
     return this.#reachability.addresses;
+  }
+
+  /** The same, and how that is known. */
+  get told(): readonly ToldAddress[] {
+    return this.#reachability.told;
   }
 
   /** How many other nodes can be asked. */

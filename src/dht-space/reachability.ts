@@ -1,9 +1,12 @@
 import type { CircuitRelayService } from '@libp2p/circuit-relay-v2';
+import { dcutr } from '@libp2p/dcutr';
 import type { Address, Libp2p, PeerId, PeerInfo } from '@libp2p/interface';
 import { uPnPNAT } from '@libp2p/upnp-nat';
 import { isLoopback, isPrivate } from '@libp2p/utils';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { CODE_P2P, multiaddr } from '@multiformats/multiaddr';
 import type { Logger } from '../overlay/index.js';
+import { dialledBack } from './dialled-back.js';
 import {
   DIAL_TIMEOUT_MS,
   ENOUGH_CONNECTIONS,
@@ -29,6 +32,17 @@ export interface ReachabilityOptions {
   readonly relay?: boolean;
 }
 
+/** An address that others are told of. */
+export interface ToldAddress {
+  /** A multiaddr with the node's peer id. */
+  readonly address: string;
+  /**
+   * `dialled`: another node has dialled this one there; `relay`: through a node that relays; `assumed`: nobody has looked,
+   * which for private and for advertised addresses nobody does.
+   */
+  readonly reached: 'dialled' | 'relay' | 'assumed';
+}
+
 /** What libp2p keeps to itself and tells its services only. */
 interface ListeningComponents {
   readonly transportManager: Listening & { getAddrs(): Multiaddr[] };
@@ -50,6 +64,8 @@ export class Reachability {
   #libp2p: Libp2p | undefined;
   #relays: Relays | undefined;
   #addresses: readonly string[] = [];
+  /** Where others have dialled this node, without its peer id. */
+  readonly #dialled = new Set<string>();
   /** Found while the node was starting. */
   readonly #early: PeerInfo[] = [];
   #localDials = 0;
@@ -78,8 +94,13 @@ export class Reachability {
           transportManager,
           addressManager,
         }),
+        dialledBack: dialledBack({
+          confirmed: (address) => this.#confirmed(address.toString()),
+          refuted: (address) => this.#refuted(address.toString()),
+        }),
+        dcutr: dcutr(),
         ...(relay && { relayServer: relayServer() }),
-        // Nobody else checks what the router says: AutoNAT wants the word of more networks than small overlays have.
+        // What the router says counts until others have found out that they cannot dial there, as with listeners.
         ...(upnp && { upnp: uPnPNAT({ autoConfirmAddress: true }) }),
       },
     };
@@ -90,12 +111,9 @@ export class Reachability {
     const { listening, relayServer: server } = libp2p.services;
     this.#libp2p = libp2p;
     this.#admit = admit;
-    // libp2p tells nobody of public listeners before AutoNAT has checked them.
+    // libp2p would tell nobody of public listeners before others have dialled there, and without that nobody would.
     for (const address of listening.transportManager.getAddrs()) {
-      listening.addressManager.confirmObservedAddr(address, {
-        type: 'transport',
-        ttl: Number.MAX_SAFE_INTEGER,
-      });
+      listening.addressManager.confirmObservedAddr(address, { type: 'transport', ttl: 0 });
     }
     if (server !== undefined) freeReservations(libp2p, server);
     const isElsewhere = (this.#options.advertise ?? []).length > 0;
@@ -113,6 +131,16 @@ export class Reachability {
     return this.#addresses;
   }
 
+  /** The same, and how that is known. */
+  get told(): readonly ToldAddress[] {
+    return this.#addresses.map((address) => {
+      const at = multiaddr(address);
+      if (relayOf(at) !== undefined) return { address, reached: 'relay' };
+      const isDialled = this.#dialled.has(at.decapsulateCode(CODE_P2P).toString());
+      return { address, reached: isDialled ? 'dialled' : 'assumed' };
+    });
+  }
+
   stop(): void {
     this.#stopped.abort();
     this.#relays?.stop();
@@ -128,6 +156,20 @@ export class Reachability {
     const room = Math.max(0, MAX_ADDRESSES_PER_MEMBER - relayed.length);
     const chosen = [...direct.slice(0, room), ...relayed].slice(0, MAX_ADDRESSES_PER_MEMBER);
     this.#addresses = chosen.map((address) => address.toString());
+  }
+
+  #confirmed(address: string): void {
+    if (this.#dialled.has(address)) return;
+    this.#dialled.add(address);
+    this.#logger.info({ address }, 'others can dial this node');
+  }
+
+  #refuted(address: string): void {
+    this.#dialled.delete(address);
+    this.#logger.warn(
+      { address },
+      'others cannot dial this node there: nobody is told of the address for now',
+    );
   }
 
   // --- the same network ---

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { ControlRequest } from '../../src/control/index.js';
 import { ask } from '../../src/control/index.js';
-import type { SpaceStatus } from '../../src/dht-space/index.js';
+import type { SpaceStatus, ToldAddress } from '../../src/dht-space/index.js';
 import type { Host, HostedNode } from './network.js';
 import { startNodeOn } from './network.js';
 import type { App } from './space.js';
@@ -32,8 +32,8 @@ export class HostedMember {
     this.#hosted = hosted;
   }
 
-  static async start(host: Host): Promise<HostedMember> {
-    const hosted = await startNodeOn(host);
+  static async start(host: Host, flags: readonly string[] = []): Promise<HostedMember> {
+    const hosted = await startNodeOn(host, { flags });
     return new HostedMember(hosted, await openApp(hosted));
   }
 
@@ -69,9 +69,18 @@ export class HostedMember {
     return ask(join(this.#hosted.dataDir, 'control.sock'), request);
   }
 
+  async #status() {
+    const status = await this.command({ command: 'status' });
+    return status as { readonly spaces: readonly SpaceStatus[]; readonly overlay: readonly ToldAddress[] };
+  }
+
   async spaces(): Promise<readonly SpaceStatus[]> {
-    const { spaces } = (await this.command({ command: 'status' })) as { spaces: readonly SpaceStatus[] };
-    return spaces;
+    return (await this.#status()).spaces;
+  }
+
+  /** Where others are told to reach it. */
+  async told(): Promise<readonly ToldAddress[]> {
+    return (await this.#status()).overlay;
   }
 
   /** Undefined where it is not in the space. */

@@ -15,7 +15,7 @@ export const LOCAL_NET = '192.168.7';
 const PRIVATE_NET = '10.0.0';
 /** From the test to each host, over a cable of its own. Not the same in two runs at a time. */
 const TEST_NET = `10.${100 + (process.pid % 100)}`;
-const OVERLAY_PORT = 4672;
+export const OVERLAY_PORT = 4672;
 const AMQP_PORT = 5672;
 const USER = 'tester';
 const MAX_HOSTS = 100;
@@ -104,6 +104,22 @@ export class Network {
     ip(namespace, 'link set eth0 up');
     ip(namespace, `route add default via ${PRIVATE_NET}.1`);
     return this.#finish(name, namespace, number, address);
+  }
+
+  /** Gives a host with a public address further ones, in other networks, where one other such host reaches it. */
+  addAddresses(host: Host, addresses: readonly string[], other: Host): void {
+    for (const address of addresses) {
+      ip(`${this.#id}-${host.name}`, `address add ${address}/32 dev eth0`);
+      ip(`${this.#id}-${other.name}`, `route add ${address}/32 dev eth0`);
+    }
+  }
+
+  /** A firewall on the host refuses whoever wants to connect to its overlay port, from now on. */
+  wallOff(host: Host): void {
+    const namespace = `${this.#id}-${host.name}`;
+    nft(namespace, 'add table ip wall');
+    nft(namespace, 'add chain ip wall input { type filter hook input priority 0; }');
+    nft(namespace, `add rule ip wall input tcp dport ${OVERLAY_PORT} ct state new reject`);
   }
 
   /** Cuts the network in two: what these hosts with public addresses and the others send each other is lost, until `heal`. */
