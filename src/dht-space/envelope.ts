@@ -19,6 +19,7 @@ export type RecordErrorCode =
   | 'foreign'
   | 'expired'
   | 'not-yet-valid'
+  | 'clock-skew'
   | 'outdated'
   | 'unsupported';
 

@@ -39,6 +39,8 @@ export interface Located {
   readonly claims: ReadonlyMap<string, readonly Answer[]>;
   /** Whether members answered; otherwise it is what the DHT remembers of spaces that nobody may be in any more. */
   readonly isAlive: boolean;
+  /** Peer id of somebody whose answer does not count, as by this node's clock it comes from the future. */
+  readonly ahead?: string | undefined;
 }
 
 /**
@@ -48,12 +50,13 @@ export interface Located {
  */
 export async function locate(options: LocateOptions): Promise<Located> {
   const { signal, retryMs = LOOKUP_RETRY_MS } = options;
-  for (const waitMs of [0, ...retryMs]) {
-    if (waitMs > 0) await pause(waitMs, signal);
-    const located = await new Location(options).located();
-    if (located.byOwner.size > 0 || signal.aborted) return located;
+  let located = await new Location(options).located();
+  for (const waitMs of retryMs) {
+    if (located.byOwner.size > 0 || signal.aborted) break;
+    await pause(waitMs, signal);
+    located = await new Location(options).located();
   }
-  return { byOwner: new Map(), claims: new Map(), isAlive: false };
+  return located;
 }
 
 class Location {
@@ -63,6 +66,7 @@ class Location {
   readonly #answers = new Map<string, Answer[]>();
   readonly #claims = new Map<string, Answer[]>();
   readonly #first = Promise.withResolvers<void>();
+  #ahead: string | undefined;
 
   constructor(options: LocateOptions) {
     this.#options = options;
@@ -81,7 +85,8 @@ class Location {
     await Promise.race([all, grace]);
     const isAlive = this.#answers.size > 0;
     const claims = new Map(this.#claims);
-    return { byOwner: isAlive ? new Map(this.#answers) : claims, claims, isAlive };
+    const byOwner = isAlive ? new Map(this.#answers) : claims;
+    return { byOwner, claims, isAlive, ahead: this.#ahead };
   }
 
   async #askEverybody(): Promise<void> {
@@ -141,7 +146,9 @@ class Location {
       const isWanted = space === wanted.space && (wanted.owner ?? owner) === owner;
       return isWanted && !deleted ? owner : undefined;
     } catch (error) {
-      if (error instanceof RecordError) this.#blame(PeerFault.of(error), from);
+      if (!(error instanceof RecordError)) return undefined;
+      if (error.code === 'not-yet-valid') this.#ahead = from;
+      this.#blame(PeerFault.of(error), from);
       return undefined;
     }
   }

@@ -145,9 +145,14 @@ export class Members {
     });
   }
 
-  /** Takes in signed records, links to new members and hands the news on. @throws RecordError */
-  learn(records: readonly Uint8Array[], from?: Link): void {
-    const news = records.filter((bytes) => this.#learnOne(bytes, from));
+  /**
+   * Takes in signed records, links to new members and hands the news on.
+   *
+   * @param by peer id of who handed them over, where it was not over its link
+   * @throws RecordError
+   */
+  learn(records: readonly Uint8Array[], from?: Link, by: string | undefined = from?.peer): void {
+    const news = records.filter((bytes) => this.#learnOne(bytes, from, by));
     if (news.length === 0) return;
     const others = this.#sessions().filter(({ link }) => link !== from);
     for (const { session } of this.#someOf(others)) this.#send(session, { records: news });
@@ -202,11 +207,11 @@ export class Members {
     return own.addresses.join() !== this.#node.addresses().join();
   }
 
-  #learnOne(bytes: Uint8Array, from: Link | undefined): boolean {
+  #learnOne(bytes: Uint8Array, from: Link | undefined, by: string | undefined): boolean {
     // Most records come again by other ways: verifying costs far more than comparing.
     if (this.#membership.holds(bytes)) return false;
     const nowMs = this.#links.now();
-    const sealed = openIfUsable('member-record', bytes, nowMs);
+    const sealed = openIfUsable('member-record', bytes, nowMs, by);
     if (sealed === undefined) return false;
     const { peer, spaceId } = sealed.record;
     if (spaceId !== this.#spaceId) throw new RecordError('foreign', 'a member record of another space');

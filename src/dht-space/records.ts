@@ -116,17 +116,24 @@ export function open<K extends RecordKind>(kind: K, bytes: Uint8Array, now: numb
  * As `open`, but undefined for a record that whoever handed it over is not to blame for: it has run out on its way here,
  * or says what only later versions understand.
  *
+ * @param by peer id of who handed it over; from its signer no record comes that has run out, unless clocks are apart
  * @throws RecordError
  */
 export function openIfUsable<K extends RecordKind>(
   kind: K,
   bytes: Uint8Array,
   now: number,
+  by?: string,
 ): Sealed<RecordOf<K>> | undefined {
   try {
     return open(kind, bytes, now);
   } catch (error) {
-    if (error instanceof RecordError && (error.code === 'expired' || error.code === 'unsupported')) return;
+    if (!(error instanceof RecordError)) throw error;
+    if (error.code === 'expired' && by === verifyEnvelope(payloadTypeOf(kind), bytes).signer) {
+      const text = `its own record ${error.message}: its clock or that of this node is wrong`;
+      throw new RecordError('clock-skew', text, { cause: error });
+    }
+    if (error.code === 'expired' || error.code === 'unsupported') return;
     throw error;
   }
 }

@@ -15,7 +15,7 @@ import { RecordError } from './envelope.js';
  *   stored
  * - `forged`: a record without its signer's signature; a provider record for another peer
  * - `foreign`: a record of another space, or under another key
- * - `clock`: a record from the future, or one that would be good for too long
+ * - `clock`: a record from the future, one that would be good for too long, or its own that has run out
  * - `outdated`: older than what is known, so of no effect. Likewise: what crosses with news, what a member knows that was
  *   away
  *
@@ -169,6 +169,7 @@ const BY_RECORD_ERROR: { readonly [K in RecordError['code']]: RefusalCause } = {
   foreign: 'foreign',
   expired: 'outdated',
   'not-yet-valid': 'clock',
+  'clock-skew': 'clock',
   outdated: 'outdated',
   unsupported: 'protocol',
 };

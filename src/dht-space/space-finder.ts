@@ -7,7 +7,7 @@ import { assertInForce, readGrant } from './grant.js';
 import { GrantError, RIGHTS } from './grant-claims.js';
 import type { GrantDesk } from './grant-desk.js';
 import { issueGrant, redeem } from './grant-issue.js';
-import { MAX_LOOKUP_BYTES } from './limits.js';
+import { MAX_CLOCK_SKEW_MS, MAX_LOOKUP_BYTES } from './limits.js';
 import type { Answer, Located } from './locate.js';
 import { locate } from './locate.js';
 import { lookUp } from './lookup.js';
@@ -18,6 +18,9 @@ import { openGrant, sealGrant } from './sealed-grant.js';
 import type { JoinSettings } from './settings.js';
 import type { DhtSpace } from './space.js';
 import type { FoundSpace, LookupReply, LookupRequest } from './wire/control.js';
+
+/** Peer ids of as many fit into AMQP's reply text, beside a name. */
+const MAX_NAMED_OWNERS = 2;
 
 /** How full a reply to a lookup may get: its own framing takes some of it. */
 const LOOKUP_SHARE = 0.9;
@@ -117,16 +120,23 @@ export class SpaceFinder {
     grant: Grant | undefined,
     signal: AbortSignal,
   ): Promise<Found> {
-    const { byOwner, claims } = await this.locate(name, pinned, signal, { grant });
+    const { byOwner, claims, ahead } = await this.locate(name, pinned, signal, { grant });
     if (byOwner.size > 1) {
-      const owners = [...byOwner.keys()].sort().join(' and ');
+      const owners = [...byOwner.keys()].sort();
+      const further = owners.splice(MAX_NAMED_OWNERS).length;
+      const others = further > 0 ? ` and ${further} more` : '';
       throw new SpaceError(
         'conflict',
-        `space '${name}' is claimed by ${owners}: pin one with exchangespace.owner`,
+        `space '${name}' is claimed by ${owners.join(' and ')}${others}: pin one with exchangespace.owner`,
       );
     }
     for (const [owner, answers] of byOwner) {
       return { owner, answers, manifest: this.#newest([...answers, ...(claims.get(owner) ?? [])]) };
+    }
+    if (ahead !== undefined) {
+      const minutes = MAX_CLOCK_SKEW_MS / 60_000;
+      const text = `the clocks of this node and ${ahead}, which knows space '${name}', are over ${minutes} minutes apart`;
+      throw new SpaceError('refused', text);
     }
     const by = pinned === undefined ? '' : ` owned by ${pinned}`;
     throw new SpaceError(

@@ -139,10 +139,10 @@ export class DhtSpace implements PointHost, DefinitionsHost, DesertedHost, Membe
   }
 
   /** What another member handed over, or told since. @throws RecordError when it is no signed record of this space */
-  learn(found: FoundSpace): void {
+  learn(found: FoundSpace & { readonly from?: string }): void {
     const { manifest } = found;
     if (manifest.length > 0 && !this.#manifest.learn(manifest, this.#environment.links.now())) return;
-    this.members.learn(found.members);
+    this.members.learn(found.members, undefined, found.from);
     this.definitions.learn(found.points);
   }
 

@@ -84,15 +84,18 @@ describe('a hostile node in the overlay', () => {
   });
 
   it('that claims the name, and says so faster than the seed of a newcomer, does not have it to itself', async () => {
-    const [seed, squatter] = await Promise.all([HostileNode.start(), HostileNode.start()]);
+    const squatters = [await HostileNode.start(), await HostileNode.start()];
+    const seed = await HostileNode.start();
     const { manifest } = await scene.toldBy(victim);
     seed.spaces = [{ manifest: manifest.bytes, members: [], points: [] }];
     seed.answerMs = 2 * LOOKUP_GRACE_MS;
-    squatter.spaces = [{ manifest: claimOf(squatter, { space: SPACE }).bytes, members: [], points: [] }];
     const newcomer = await SpaceNode.start();
-    await squatter.dial(newcomer);
-    const both = [owner.id, squatter.id].sort().join(' and ');
-    await expect(newcomer.join(seed)).rejects.toThrow(`claimed by ${both}`);
+    for (const squatter of squatters) {
+      squatter.spaces = [{ manifest: claimOf(squatter, { space: SPACE }).bytes, members: [], points: [] }];
+      await squatter.dial(newcomer);
+    }
+    const [first, second] = [owner, ...squatters].map(({ id }) => id).sort();
+    await expect(newcomer.join(seed)).rejects.toThrow(`claimed by ${first} and ${second} and 1 more`);
   });
 
   it('that claims the name of a space does not keep its owner from coming back to it', async () => {

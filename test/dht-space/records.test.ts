@@ -8,6 +8,7 @@ import {
 import type { PointRecord, RecordErrorCode, RecordKind } from '../../src/dht-space/records.js';
 import {
   open,
+  openIfUsable,
   preferred,
   RecordError,
   seal,
@@ -84,6 +85,16 @@ describe('a signed record', () => {
     const last = record.expiresMs + MAX_CLOCK_SKEW_MS;
     expect(refusal('member-record', bytes, last)).toBe('accepted');
     expect(refusal('member-record', bytes, last + 1)).toBe('expired');
+  });
+
+  it('is passed over once it has expired, but blamed on clocks when its signer hands it over', () => {
+    const { bytes, record } = member(alice);
+    const late = record.expiresMs + MAX_CLOCK_SKEW_MS + 1;
+    expect(openIfUsable('member-record', bytes, late)).toBeUndefined();
+    expect(openIfUsable('member-record', bytes, late, bob.id)).toBeUndefined();
+    expect(() => openIfUsable('member-record', bytes, late, alice.id)).toThrow(
+      expect.objectContaining({ code: 'clock-skew' }),
+    );
   });
 
   it('is refused when it comes from the future, or is good for too long', () => {
