@@ -24,6 +24,7 @@ const program = new Command('xspace')
 program
   .command('start')
   .description('runs a node until SIGTERM or SIGINT; prints one line to standard output when it is ready')
+  .addOption(setting('--config <file>', 'settings in YAML, where no flag and no variable gives them', 'none'))
   .addOption(setting('--name <name>', 'shown to peers and people', DEFAULTS.name))
   .addOption(
     repeatable('--amqp-listen <host:port>', 'where AMQP apps connect; port 0 picks one', DEFAULTS.amqpListen),
@@ -127,15 +128,16 @@ function gathered(value: string, earlier: readonly string[] | undefined): readon
   return [...(earlier ?? []), ...value.split(',')];
 }
 
-async function start(raw: RawConfig): Promise<void> {
+async function start({ config: file, ...given }: RawConfig & { readonly config?: string }): Promise<void> {
   try {
     // Here, because other commands are over before all of this is loaded.
-    const [{ parseConfig }, { createLogger }, { startNode }] = await Promise.all([
+    const [{ parseConfig }, { readConfigFile }, { createLogger }, { startNode }] = await Promise.all([
       import('./config.js'),
+      import('./config-file.js'),
       import('./logger.js'),
       import('./node.js'),
     ]);
-    const config = parseConfig(raw);
+    const config = parseConfig({ ...(file !== undefined && (await readConfigFile(file))), ...given });
     const logger = createLogger({ level: config.logLevel, format: config.logFormat, name: config.name });
     outliveBrokenStreams(logger);
     const node = await startNode(config, logger);

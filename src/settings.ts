@@ -10,7 +10,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ['text', 'json'] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** Settings as they are given: texts from flags and environment variables. */
+/** Settings as they are given: texts from flags, environment variables and the configuration file. */
 export interface RawConfig {
   readonly name?: string;
   readonly amqpListen?: readonly string[];
@@ -37,6 +37,32 @@ export interface RawConfig {
   readonly logLevel?: string;
   readonly logFormat?: string;
 }
+
+/** How each of them is given: as a text, as a list of them, or as texts that are put together with commas. */
+export const SETTINGS: { readonly [K in keyof Required<RawConfig>]: 'text' | 'list' | 'joined' } = {
+  name: 'text',
+  amqpListen: 'list',
+  amqpsListen: 'list',
+  amqpAdvertise: 'text',
+  tlsCert: 'text',
+  tlsKey: 'text',
+  tlsCa: 'text',
+  managementListen: 'text',
+  overlayListen: 'list',
+  overlayAdvertise: 'list',
+  mdns: 'text',
+  upnp: 'text',
+  relay: 'text',
+  seeds: 'joined',
+  memoryLimit: 'text',
+  maxMessageSize: 'text',
+  dataDir: 'text',
+  inMemory: 'text',
+  sync: 'text',
+  diskLimit: 'text',
+  logLevel: 'text',
+  logFormat: 'text',
+};
 
 export const DEFAULTS = {
   name: hostname(),

@@ -2,8 +2,10 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connect } from 'amqplib';
 import { describe, expect, it } from 'vitest';
@@ -136,6 +138,38 @@ describe('xspace start', () => {
     // Nobody is at that seed, which keeps the node from nothing.
     await eventually(() => expect(command.stderr).toMatch(/WARN.*no seed was reached/));
   });
+});
+
+describe('a configuration file', () => {
+  it('gives settings where neither a flag nor a variable does', async () => {
+    const file = await fileOf(`
+amqp-listen: [not an endpoint]
+overlay-listen: not a multiaddr
+management-listen: off
+log-format: json
+`);
+    const flags = ['--config', file, '--amqp-listen', '127.0.0.1:0'];
+    const command = new Command(['start', ...flags], { XSPACE_OVERLAY_LISTEN: '/ip4/127.0.0.1/tcp/0' });
+    await command.ready();
+    expect(JSON.parse(command.stdout)).toMatchObject({ event: 'ready', management: null });
+  });
+
+  it('that is wrong ends it with code 2, as does one that is not there', async () => {
+    const file = await fileOf('name: acme\namqp-listen:\n');
+    const command = new Command(['start'], { XSPACE_CONFIG: file });
+    expect(await command.ended).toEqual({ code: 2, signal: null });
+    expect(command.stderr).toBe(`${file}:2: amqp-listen: expected text, or a list of texts, found nothing\n`);
+    const other = new Command(['start', '--config', `${file}.none`]);
+    expect(await other.ended).toEqual({ code: 2, signal: null });
+    expect(other.stderr).toContain(`config: '${file}.none' cannot be read: ENOENT`);
+  });
+
+  async function fileOf(text: string): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'xspace-config-'));
+    teardown(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, 'node.yaml'), text);
+    return join(folder, 'node.yaml');
+  }
 });
 
 describe('settings that are wrong', () => {
@@ -309,6 +343,7 @@ describe('xspace', () => {
     expect(await command.ended).toEqual({ code: 0, signal: null });
     const help = command.stdout.replaceAll(/\s+/g, ' ');
     for (const [flag, variable, initial] of [
+      ['--config <file>', 'XSPACE_CONFIG', 'none'],
       ['--name <name>', 'XSPACE_NAME', ''],
       ['--amqp-listen <host:port>', 'XSPACE_AMQP_LISTEN', '127.0.0.1:5672'],
       ['--amqps-listen <host:port>', 'XSPACE_AMQPS_LISTEN', 'none'],
