@@ -22,11 +22,12 @@ export const MAX_REPLY_BYTES = 16_777_216;
 /** How long new interest may take to be bound at all linked participants before it is answered anyway. */
 export const SETTLE_TIMEOUT_MS = 2_000;
 
-/**
- * How long leaving waits until what was published has been sent, and until the tracker has been told. Then it is lost, and
- * the lease tells.
- */
+/** How long leaving waits until the tracker has been told. Then the lease tells. */
 export const LEAVE_TIMEOUT_MS = 1_000;
+
+/** Leaving waits until what was published has been sent, while others take some of it within the first of these, up to the second. */
+export const DRAIN_STALL_MS = 1_000;
+export const DRAIN_LIMIT_MS = 5_000;
 
 /** While it waits for that, it looks so often. */
 export const DRAIN_POLL_MS = 10;

@@ -16,7 +16,13 @@ import {
   SpaceError,
 } from '../overlay/index.js';
 import type { Outlet, RelayAccess } from './home-broker.js';
-import { DRAIN_POLL_MS, LEAVE_TIMEOUT_MS, MAX_CONTENT_BYTES, SETTLE_TIMEOUT_MS } from './limits.js';
+import {
+  DRAIN_LIMIT_MS,
+  DRAIN_POLL_MS,
+  DRAIN_STALL_MS,
+  MAX_CONTENT_BYTES,
+  SETTLE_TIMEOUT_MS,
+} from './limits.js';
 import type { OutletOffer, PointOffer } from './protocol.js';
 import type { RelayLink, RelayReader } from './relay-link.js';
 
@@ -158,11 +164,20 @@ export class PrototypePoint implements Outward {
     return this.#leaving;
   }
 
-  /** What waits for the others has been sent, as far as they take it in a short time. */
+  /** What waits for the others has been sent, as far as they take it. */
   async #drained(): Promise<void> {
-    const deadline = performance.now() + LEAVE_TIMEOUT_MS;
-    const waits = (member: string): boolean => (this.#outlet.reader(member)?.bytes ?? 0) > 0;
-    while (this.participants.some(waits) && performance.now() < deadline) await delay(DRAIN_POLL_MS);
+    const startedMs = performance.now();
+    let [leastBytes, takenMs] = [Number.POSITIVE_INFINITY, startedMs];
+    for (let bytes = this.#waitingBytes(); bytes > 0; bytes = this.#waitingBytes()) {
+      const nowMs = performance.now();
+      if (bytes < leastBytes) [leastBytes, takenMs] = [bytes, nowMs];
+      if (nowMs - takenMs > DRAIN_STALL_MS || nowMs - startedMs > DRAIN_LIMIT_MS) return;
+      await delay(DRAIN_POLL_MS);
+    }
+  }
+
+  #waitingBytes(): number {
+    return this.participants.reduce((sum, member) => sum + (this.#outlet.reader(member)?.bytes ?? 0), 0);
   }
 
   /** The sessions stay where the tracker does not permit it. */
