@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type {
   Content,
   InterestChange,
@@ -15,14 +14,9 @@ import {
   LocalPoint,
   SpaceError,
 } from '../overlay/index.js';
+import { drained } from './drained.js';
 import type { Outlet, RelayAccess } from './home-broker.js';
-import {
-  DRAIN_LIMIT_MS,
-  DRAIN_POLL_MS,
-  DRAIN_STALL_MS,
-  MAX_CONTENT_BYTES,
-  SETTLE_TIMEOUT_MS,
-} from './limits.js';
+import { MAX_CONTENT_BYTES, SETTLE_TIMEOUT_MS } from './limits.js';
 import type { OutletOffer, PointOffer } from './protocol.js';
 import type { RelayLink, RelayReader } from './relay-link.js';
 
@@ -155,25 +149,13 @@ export class PrototypePoint implements Outward {
   // --- leaving ---
 
   left(): Promise<void> {
-    this.#leaving = this.#drained().then(() => this.#host.left(this));
+    this.#leaving = drained(() => this.#waitingBytes()).then(() => this.#host.left(this));
     return this.#leaving;
   }
 
   /** Set when the last session has left, until that is done: who joins meanwhile has to wait. */
   get leaving(): Promise<void> | undefined {
     return this.#leaving;
-  }
-
-  /** What waits for the others has been sent, as far as they take it. */
-  async #drained(): Promise<void> {
-    const startedMs = performance.now();
-    let [leastBytes, takenMs] = [Number.POSITIVE_INFINITY, startedMs];
-    for (let bytes = this.#waitingBytes(); bytes > 0; bytes = this.#waitingBytes()) {
-      const nowMs = performance.now();
-      if (bytes < leastBytes) [leastBytes, takenMs] = [bytes, nowMs];
-      if (nowMs - takenMs > DRAIN_STALL_MS || nowMs - startedMs > DRAIN_LIMIT_MS) return;
-      await delay(DRAIN_POLL_MS);
-    }
   }
 
   #waitingBytes(): number {
