@@ -129,6 +129,8 @@ export const MAX_CONNECTIONS = 2 * MAX_LINKS;
 export const MAX_PENDING_CONNECTIONS = 512;
 /** New connections per second from one host, which may be a NAT or a machine of many nodes; further ones are refused. */
 export const MAX_CONNECTIONS_PER_SECOND_PER_HOST = 512;
+/** So much of what is sent over one connection may wait for the kernel to take it; then streams wait. */
+export const SEND_BUFFER_BYTES = 256 * KIB;
 /** Yamux streams grow their window up to this; below its read buffer of 4 MiB, so that a paused stream is not broken. */
 export const MAX_STREAM_WINDOW_BYTES = MIB;
 /** Streams of one connection in one protocol of the DHT; further ones are reset. */

@@ -15,6 +15,7 @@ import { createLibp2p } from 'libp2p';
 import type { Logger } from '../overlay/index.js';
 import { BoundedDatastore } from './bounded-datastore.js';
 import { withFewerPings } from './fewer-pings.js';
+import { gatheredWrites } from './gathered-writes.js';
 import * as limits from './limits.js';
 import { LiveRoutingTable } from './live-routing-table.js';
 import { formerNeighbours, returnTo } from './neighbours.js';
@@ -72,6 +73,7 @@ export async function startOverlayNode(options: OverlayNodeOptions): Promise<Ove
     services: {
       // First: it has to see what the others open.
       unseenRefusals: unseen.connections(),
+      gatheredWrites: gatheredWrites(),
       identify: identify(),
       ping: ping(),
       dht: (components: KadDHTComponents) => kadDHT(dhtOptions())(withFewerPings(components)),

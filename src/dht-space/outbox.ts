@@ -1,4 +1,5 @@
 import type { Content, MemoryPressure } from '../overlay/index.js';
+import { OUTBOX_LIMIT_BYTES, OUTBOX_RELIEF_BYTES } from './limits.js';
 import {
   LENGTH_BYTES,
   MESSAGE_RECORD,
@@ -7,8 +8,12 @@ import {
   writeMessageRecord,
 } from './record-format.js';
 
-/** Records are collected in chunks of this size; a larger record gets a chunk of its own. */
+/** Records are collected in chunks of this size; a larger record gets a chunk of its own, in whole pages. */
 const CHUNK_BYTES = 65_536;
+const PAGE_BYTES = 4_096;
+/** Chunks up to the first size are used again; so many, as publishers are held up until so much has left a full outbox. */
+const MAX_SPARE_BYTES = 2 * CHUNK_BYTES;
+const MAX_SPARES = (OUTBOX_LIMIT_BYTES - OUTBOX_RELIEF_BYTES) / CHUNK_BYTES;
 
 interface Chunk {
   bytes: Buffer;
@@ -27,6 +32,11 @@ interface Chunk {
 export class Outbox {
   readonly #memory: MemoryPressure;
   readonly #chunks: Chunk[] = [];
+  /**
+   * Of chunks that were taken in, for those to come: buffers that lived long cost much to collect. No other participant
+   * gets them: who acknowledges what is still on its way would be sent what comes into its place.
+   */
+  readonly #spares: Buffer[] = [];
   #acknowledged = 0;
   /** How far sending has come on the present stream, and on any. */
   #sent = 0;
@@ -88,13 +98,18 @@ export class Outbox {
     let first = this.#chunks[0];
     // The last chunk stays: the next record goes there.
     while (first !== undefined && this.#chunks.length > 1 && first.base + first.used <= offset) {
-      this.#chunks.shift();
+      this.#spareFirst();
       first = this.#chunks[0];
     }
     if (first !== undefined && offset === this.#end && first.bytes.length - first.used < CHUNK_BYTES / 2) {
-      this.#chunks.shift();
+      this.#spareFirst();
     }
     return true;
+  }
+
+  /** Gives back what is kept for more to come, when nothing waits. To be called about every second. */
+  tick(): void {
+    if (this.heldBytes === 0) this.#spares.length = 0;
   }
 
   /**
@@ -127,6 +142,7 @@ export class Outbox {
     const messages = this.#countFrom(this.#acknowledged);
     this.#memory.add(this.#acknowledged - this.#end);
     this.#chunks.length = 0;
+    this.#spares.length = 0;
     this.#acknowledged = this.#end;
     this.#sent = this.#end;
     this.#reached = this.#end;
@@ -136,9 +152,20 @@ export class Outbox {
   #room(size: number): Chunk {
     const last = this.#chunks.at(-1);
     if (last !== undefined && last.bytes.length - last.used >= size) return last;
-    const chunk = { bytes: Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, size)), base: this.#end, used: 0 };
+    const chunk = { bytes: this.#takeSpare(size) ?? newBuffer(size), base: this.#end, used: 0 };
     this.#chunks.push(chunk);
     return chunk;
+  }
+
+  #takeSpare(size: number): Buffer | undefined {
+    const spare = this.#spares.pop();
+    return spare !== undefined && spare.length >= size ? spare : undefined;
+  }
+
+  #spareFirst(): void {
+    const first = this.#chunks.shift();
+    if (first === undefined || first.bytes.length > MAX_SPARE_BYTES || this.#memory.high) return;
+    if (this.#spares.length < MAX_SPARES) this.#spares.push(first.bytes);
   }
 
   #appended(chunk: Chunk, size: number): void {
@@ -168,6 +195,10 @@ export class Outbox {
     }
     throw new RangeError(`offset ${offset} is not in the outbox`);
   }
+}
+
+function newBuffer(size: number): Buffer {
+  return Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, PAGE_BYTES * Math.ceil(size / PAGE_BYTES)));
 }
 
 /** The end of the last record that starts before `limit`, walking from the record at `start`. */

@@ -99,6 +99,7 @@ export class OutgoingMessages {
 
   /** Finds a stall. To be called about every second. */
   tick(nowMs: number): void {
+    this.#outbox.tick();
     const full = this.#relief;
     if (full === undefined || nowMs - Math.max(full.sinceMs, this.#progressMs) < STALL_LIMIT_MS) return;
     this.#state = 'stalled';

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { OUTBOX_LIMIT_BYTES, OUTBOX_RELIEF_BYTES } from '../../src/dht-space/limits.js';
 import { Outbox } from '../../src/dht-space/outbox.js';
 import { Random, seed } from '../support/random.js';
 import { heldMemory } from './collect-garbage.js';
@@ -232,5 +233,53 @@ describe('an outbox', () => {
     }
     expect((await heldMemory()).bufferBytes - before.bufferBytes).toBeLessThan(body.length);
     expect(outboxes.map(({ heldBytes }) => heldBytes)).toEqual(outboxes.map(() => 0));
+  });
+
+  describe('uses the memory of what was taken in again,', () => {
+    const body = Buffer.alloc(50_000);
+    const memory = new MemoryStub();
+
+    /** Sends a message, and has it taken in. The memory that it was in. */
+    function exchanged(outbox: Outbox): ArrayBufferLike | undefined {
+      outbox.appendMessage(1, 1, contentOf('', Buffer.alloc(0), body));
+      const sent = outbox.take(NO_LIMIT)?.buffer;
+      outbox.acknowledge(outbox.acknowledged + outbox.heldBytes);
+      return sent;
+    }
+
+    it('for the same participant alone', () => {
+      const [outbox, other] = [new Outbox(memory), new Outbox(memory)];
+      const first = exchanged(outbox);
+      expect(exchanged(other)).not.toBe(first);
+      expect(exchanged(outbox)).toBe(first);
+    });
+
+    it('until nothing has waited for a second', () => {
+      const outbox = new Outbox(memory);
+      const first = exchanged(outbox);
+      outbox.tick();
+      expect(exchanged(outbox)).not.toBe(first);
+    });
+
+    it('but not while memory is short', () => {
+      const outbox = new Outbox(memory);
+      memory.high = true;
+      const first = exchanged(outbox);
+      memory.high = false;
+      expect(exchanged(outbox)).not.toBe(first);
+    });
+
+    it('and keeps no more of it than may leave a full one', async () => {
+      const outbox = new Outbox(memory);
+      const before = await heldMemory();
+      for (let count = 0; count < OUTBOX_LIMIT_BYTES / body.length; count += 1) {
+        outbox.appendMessage(1, 1, contentOf('', Buffer.alloc(0), body));
+      }
+      while (outbox.take(NO_LIMIT) !== undefined);
+      outbox.acknowledge(outbox.heldBytes);
+      const keptBytes = (await heldMemory()).bufferBytes - before.bufferBytes;
+      expect(keptBytes).toBeLessThanOrEqual(OUTBOX_LIMIT_BYTES - OUTBOX_RELIEF_BYTES + body.length);
+      expect(outbox.heldBytes).toBe(0);
+    });
   });
 });
