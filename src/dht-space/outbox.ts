@@ -11,9 +11,10 @@ import {
 /** Records are collected in chunks of this size; a larger record gets a chunk of its own, in whole pages. */
 const CHUNK_BYTES = 65_536;
 const PAGE_BYTES = 4_096;
-/** Chunks up to the first size are used again; so many, as publishers are held up until so much has left a full outbox. */
-const MAX_SPARE_BYTES = 2 * CHUNK_BYTES;
-const MAX_SPARES = (OUTBOX_LIMIT_BYTES - OUTBOX_RELIEF_BYTES) / CHUNK_BYTES;
+/** Larger chunks are not used again, */
+const MAX_SPARE_CHUNK_BYTES = 2 * CHUNK_BYTES;
+/** and no more of the others than leaves a full outbox before publishers go on. */
+const MAX_SPARE_BYTES = OUTBOX_LIMIT_BYTES - OUTBOX_RELIEF_BYTES;
 
 interface Chunk {
   bytes: Buffer;
@@ -37,6 +38,7 @@ export class Outbox {
    * gets them: who acknowledges what is still on its way would be sent what comes into its place.
    */
   readonly #spares: Buffer[] = [];
+  #spareBytes = 0;
   #acknowledged = 0;
   /** How far sending has come on the present stream, and on any. */
   #sent = 0;
@@ -109,7 +111,7 @@ export class Outbox {
 
   /** Gives back what is kept for more to come, when nothing waits. To be called about every second. */
   tick(): void {
-    if (this.heldBytes === 0) this.#spares.length = 0;
+    if (this.heldBytes === 0) this.#dropSpares();
   }
 
   /**
@@ -142,7 +144,7 @@ export class Outbox {
     const messages = this.#countFrom(this.#acknowledged);
     this.#memory.add(this.#acknowledged - this.#end);
     this.#chunks.length = 0;
-    this.#spares.length = 0;
+    this.#dropSpares();
     this.#acknowledged = this.#end;
     this.#sent = this.#end;
     this.#reached = this.#end;
@@ -159,13 +161,22 @@ export class Outbox {
 
   #takeSpare(size: number): Buffer | undefined {
     const spare = this.#spares.pop();
-    return spare !== undefined && spare.length >= size ? spare : undefined;
+    if (spare === undefined) return undefined;
+    this.#spareBytes -= spare.length;
+    return spare.length >= size ? spare : undefined;
   }
 
   #spareFirst(): void {
-    const first = this.#chunks.shift();
-    if (first === undefined || first.bytes.length > MAX_SPARE_BYTES || this.#memory.high) return;
-    if (this.#spares.length < MAX_SPARES) this.#spares.push(first.bytes);
+    const bytes = this.#chunks.shift()?.bytes;
+    if (bytes === undefined || bytes.length > MAX_SPARE_CHUNK_BYTES || this.#memory.high) return;
+    if (this.#spareBytes + bytes.length > MAX_SPARE_BYTES) return;
+    this.#spares.push(bytes);
+    this.#spareBytes += bytes.length;
+  }
+
+  #dropSpares(): void {
+    this.#spares.length = 0;
+    this.#spareBytes = 0;
   }
 
   #appended(chunk: Chunk, size: number): void {

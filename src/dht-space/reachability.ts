@@ -136,7 +136,7 @@ export class Reachability {
     return this.#addresses.map((address) => {
       const at = multiaddr(address);
       if (relayOf(at) !== undefined) return { address, reached: 'relay' };
-      const isDialled = this.#dialled.has(at.decapsulateCode(CODE_P2P).toString());
+      const isDialled = this.#dialled.has(withoutPeer(at));
       return { address, reached: isDialled ? 'dialled' : 'assumed' };
     });
   }
@@ -156,6 +156,8 @@ export class Reachability {
     const room = Math.max(0, MAX_ADDRESSES_PER_MEMBER - relayed.length);
     const chosen = [...direct.slice(0, room), ...relayed].slice(0, MAX_ADDRESSES_PER_MEMBER);
     this.#addresses = chosen.map((address) => address.toString());
+    const told = new Set(chosen.map(withoutPeer));
+    for (const address of this.#dialled) if (!told.has(address)) this.#dialled.delete(address);
   }
 
   #confirmed(address: string): void {
@@ -194,6 +196,10 @@ export class Reachability {
       this.#localDials -= 1;
     }
   }
+}
+
+function withoutPeer(address: Multiaddr): string {
+  return address.decapsulateCode(CODE_P2P).toString();
 }
 
 /**

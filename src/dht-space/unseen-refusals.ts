@@ -105,13 +105,14 @@ export class UnseenRefusals {
   /** Who connects may leave without a word, as probes do. Who says something has to come as far as the handshake. */
   async #upgrade(connection: MultiaddrConnection & Receiving, upgrade: () => Promise<void>): Promise<void> {
     const peer = connection.remoteAddr.toString();
-    const { onData } = connection;
+    const receive = connection.onData;
+    if (receive === undefined) return upgrade();
     let hasSpoken = false;
     connection.onData = (octets) => {
-      delete connection.onData;
+      connection.onData = receive;
       const first = Buffer.from(octets.subarray(0, GREETING.length));
       hasSpoken = GREETING.subarray(0, first.length).equals(first);
-      if (hasSpoken) return onData?.call(connection, octets);
+      if (hasSpoken) return receive.call(connection, octets);
       const cause = 'it does not speak libp2p';
       this.#add('handshake', peer, cause);
       connection.abort(new Error(cause));
@@ -122,8 +123,6 @@ export class UnseenRefusals {
       const isOurs = connection.status === 'open' && hasSpoken && !this.#greeted.has(connection);
       if (isOurs) this.#add('handshake', peer, String(error));
       throw error;
-    } finally {
-      delete connection.onData;
     }
   }
 
