@@ -1,5 +1,5 @@
-import type { KeyObject } from 'node:crypto';
-import { createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
+import type { JsonWebKey, KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto';
 import type { ICryptoInterface } from '@chainsafe/libp2p-noise';
 import { defaultCrypto } from '@chainsafe/libp2p-noise/crypto';
 
@@ -14,10 +14,10 @@ export const noiseCrypto: ICryptoInterface = {
   ...defaultCrypto,
 
   generateX25519KeyPair() {
-    const pair = generateKeyPairSync('x25519');
-    const privateKey = octets(pair.privateKey.export({ format: 'jwk' }).d);
-    privateKeys.set(privateKey, pair.privateKey);
-    return { publicKey: octets(pair.publicKey.export({ format: 'jwk' }).x), privateKey };
+    const { publicKey, privateKey } = newKeyPair();
+    const secret = octets(privateKey.d);
+    privateKeys.set(secret, createPrivateKey({ key: privateKey, format: 'jwk' }));
+    return { publicKey: octets(publicKey.x), privateKey: secret };
   },
 
   generateX25519SharedKey(privateBytes, publicBytes) {
@@ -28,6 +28,19 @@ export const noiseCrypto: ICryptoInterface = {
     return diffieHellman({ privateKey, publicKey });
   },
 };
+
+/**
+ * Exported as it is generated. To export a generated key afterwards hangs Node 20 for good, now and then: it holds the key's lock
+ * when it allocates, and if that collects what had generated the key, this takes the same lock.
+ */
+function newKeyPair(): Record<'publicKey' | 'privateKey', JsonWebKey> {
+  const pair: object = generateKeyPairSync('x25519', {
+    publicKeyEncoding: { type: 'spki', format: 'jwk' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'jwk' },
+  });
+  // Node's types know of no keys that are exported like this.
+  return pair as Record<'publicKey' | 'privateKey', JsonWebKey>;
+}
 
 function octets(base64url = ''): Uint8Array {
   return Buffer.from(base64url, 'base64url');
