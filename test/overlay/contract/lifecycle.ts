@@ -33,18 +33,16 @@ export function lifecycleRules(rule: Rule): void {
     }
   });
 
-  rule(
-    'nodes that join a space at the same moment are all linked once the joins are answered',
-    async (world) => {
-      for (let round = 0; round < 3; round++) {
-        const mesh = await world.mesh(4);
-        const point = newPoint();
-        const participants = await Promise.all(mesh.nodes.map((_, node) => mesh.join(node, point)));
-        expect(participants.map(({ linked }) => linked)).toEqual([3, 3, 3, 3]);
-        await expectTraffic(participants, `round ${round}:`);
-      }
-    },
-  );
+  rule('nodes that join a space at the same moment are all linked', async (world) => {
+    for (let round = 0; round < 3; round++) {
+      const mesh = await world.mesh(4);
+      const point = newPoint();
+      const participants = await Promise.all(mesh.nodes.map((_, node) => mesh.join(node, point)));
+      // At once, as a rule; where both sides have dialled, a link may just be between two sessions.
+      await eventually(() => participants.every(({ linked }) => linked === 3), PATIENCE_MS);
+      await expectTraffic(participants, `round ${round}:`);
+    }
+  });
 
   rule('a participant that leaves is gone for the others, and gets nothing more', async (world) => {
     const [stays, leaves] = await (await world.shared()).joinPair(newPoint());
